@@ -1,0 +1,1 @@
+"""Records: frozen dataclasses that use the standard library only, shared by host and child."""

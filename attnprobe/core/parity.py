@@ -1,0 +1,70 @@
+"""The verdict of a comparison with the reference. How it is reached: device/numerics/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Verdict = Literal["pass", "fail", "no_power", "none"]
+
+QUANTITIES: tuple[str, ...] = ("out", "lse", "dq", "dk", "dv", "dbias")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One tensor held against its bound.
+
+    Args:
+        verdict: pass, fail, or no_power when the bound is too wide on this input to be evidence.
+        ratio: Error over bound at the tightest of the three levels; 1 is the limit, inf for non-finite.
+        level: Which level has that ratio: element, group or gain.
+        relative_error: Frobenius norm of the error over that of the reference; for people, never a gate.
+        resolution: RMS of the bound over RMS of the reference; above 0.1 the tensor is no evidence.
+        worst_index: Canonical index (b, h, m, k) of the worst element.
+        nonfinite: Elements that are NaN or inf and should not be.
+    """
+
+    verdict: Verdict
+    ratio: float
+    level: str
+    relative_error: float
+    resolution: float = 0.0
+    worst_index: tuple[int, ...] = ()
+    nonfinite: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that is wrong.
+
+    Args:
+        kind: accuracy, leak, nonfinite, determinism, dropout, empty_rows, gradient_missing, unwritten,
+            shape, dtype, inplace ...
+        message: What was seen, with numbers.
+        hypothesis: What would explain it, when a hypothesis restored parity.
+    """
+
+    kind: str
+    message: str
+    hypothesis: str = ""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """All quantities of one trial.
+
+    Args:
+        verdict: fail if anything failed; no_power if nothing counts as evidence; none if not compared.
+        contract: The numerics contract the backend was held to.
+        numerics_class: The tightest contract it meets, or empty when it meets none.
+        quantities: By name: out, lse, dq, dk, dv, dbias.
+        failures: Everything wrong, accuracy included.
+        empty_rows: What rows without keys returned: zero, nan, mean-v, other; empty when there are none.
+    """
+
+    verdict: Verdict
+    contract: str
+    numerics_class: str = ""
+    quantities: dict[str, Quantity] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    empty_rows: str = ""

@@ -1,0 +1,52 @@
+"""A question put to one backend about one case, and the record of the answer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+from attnprobe.core.case import Case
+from attnprobe.core.outcome import Outcome
+
+Question = Literal["check", "time"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """case x backend x question.
+
+    Args:
+        case: The attention call.
+        backend: A backend's name, or `FILE.py:FUNC` / `package.module:FUNC`.
+        question: check: is it right; time: what does it cost (parity of that very case included).
+    """
+
+    case: Case
+    backend: str
+    question: Question = "check"
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that do not depend on the machine."""
+        text = f"{self.case.id}/{self.backend}/{self.question}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial, its outcome and what it took.
+
+    Args:
+        trial: What was asked.
+        outcome: What became of it.
+        phases: Seconds per phase (reference, prepare, forward, ...), attnprobe's own share included.
+        trials_before: How many trials the child had served before this one (0 is a fresh child).
+        first_outcome: Outcome of the first attempt, when a crash in a used child was retried.
+    """
+
+    trial: Trial
+    outcome: Outcome
+    phases: dict[str, float] = field(default_factory=dict)
+    trials_before: int = 0
+    first_outcome: Outcome | None = None

@@ -1,0 +1,1 @@
+"""The child process that holds torch, and the host's end of the pipe."""
