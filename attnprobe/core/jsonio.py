@@ -14,14 +14,15 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from attnprobe.core.mask import Mask
+
 T = TypeVar("T")
 
 
 def encode(value: Any) -> Any:
     """Any record as plain dicts, lists, strings and numbers."""
-    text = getattr(value, "text", None)
-    if type(value).__name__ == "Mask" and isinstance(text, str):
-        return text
+    if isinstance(value, Mask):
+        return value.text
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
