@@ -27,7 +27,9 @@ class Claim:
         says: The words it uses ("cutlassF-pt: available").
         source: The call that was asked, e.g. `xformers.ops.fmha.cutlass.FwOp.is_available()`.
         version: Version of the package in the child.
-        error: Why it could not be asked: the import's exception.
+        error: Why it could not be asked: the import's exception and what caused it.
+        absent: True when that is because the package is not installed; otherwise it is broken.
+        package: Distribution whose version matters.
     """
 
     available: bool | None
@@ -35,6 +37,8 @@ class Claim:
     source: str = ""
     version: str = ""
     error: str = ""
+    absent: bool = False
+    package: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class BackendFact:
         package: Distribution whose version matters.
         version: Its version; empty when absent.
         claim: What it says.
-        fact: The best that was seen over all launches.
+        fact: `wrong` if any launch was, else the furthest that a launch got.
         launches: Per dtype and pass.
         reasons: All reasons, deduplicated.
         fix: What to do, where known.

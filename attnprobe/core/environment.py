@@ -14,12 +14,14 @@ class Package:
         version: Its version.
         build: Wheel tags or build facts worth knowing (`cp312-abi3`, `cu128`).
         editable: True for a development install.
+        provides: Top-level import names that it installs.
     """
 
     name: str
     version: str
     build: str = ""
     editable: bool = False
+    provides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,16 @@ class LoadedLibrary:
         path: Where it was loaded from; empty when missing.
         needed_by: Which package's library asks for it, when that matters.
         missing: True when the loader does not find it.
+        elsewhere: For a missing one: where a copy lies that the loader is not told of.
+        others: For a missing one: other versions of the same library that are there.
     """
 
     name: str
     path: str = ""
     needed_by: str = ""
     missing: bool = False
+    elsewhere: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,3 +156,8 @@ class Environment:
     torch_error: str = ""
     gaps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """True when attention can be run at all: torch was imported."""
+        return self.torch is not None
