@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 Align = Literal["top-left", "bottom-right"]
 
 
-def spelling(name: str, arguments: dict[str, object]) -> str:
+def spelling(name: str, arguments: Mapping[str, object]) -> str:
     """`name(key=value, ...)`: how a mask is written in YAML, on the command line and in records."""
-    given = ", ".join(f"{key}={value}" for key, value in arguments.items() if value is not None)
+    given = ", ".join(
+        f"{key}={'none' if value is None else value}" for key, value in arguments.items()
+    )
     return f"{name}({given})" if given else name
 
 
 @dataclass(frozen=True)
 class Predicate(ABC):
-    """What a band of diagonals cannot say. One subclass per file of `masks/`."""
+    """What a band of diagonals cannot say. One subclass per file of `masks/`.
+
+    Attributes:
+        aligned: Whether `allows` depends on `shift`, and so on the mask's alignment.
+    """
+
+    aligned: ClassVar[bool] = True
 
     @abstractmethod
     def allows(self, i: Any, j: Any, shift: Any) -> Any:
         """True where query `i` may attend key `j`; the aligned diagonal is `j == i + shift`.
 
         Uses arithmetic, comparisons, `&` and `|` alone, so that the same line serves Python ints,
-        broadcast integer tensors and a flex `mask_mod` under vmap.
+        broadcast integer tensors and a flex `mask_mod` under vmap, where integers have 32 bits.
         """
 
     @property
@@ -32,10 +41,10 @@ class Predicate(ABC):
     def name(self) -> str:
         """The name of the constructor in `masks/`, as written in YAML."""
 
-    @property
-    def text(self) -> str:
-        """How the predicate is spelled, e.g. `prefix-lm(prefix=4)`."""
-        return spelling(self.name, {f.name: getattr(self, f.name) for f in fields(self)})
+    def text(self, align: Align) -> str:
+        """How a mask of this predicate alone is spelled: `dilated(step=2, align=top-left)`."""
+        arguments = {f.name: getattr(self, f.name) for f in fields(self)}
+        return spelling(self.name, arguments | ({"align": align} if self.aligned else {}))
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ class Mask:
     Args:
         left: Keys before the aligned diagonal, inclusive; None is unbounded.
         right: Keys after it, inclusive; None is unbounded, 0 is causal.
-        align: Where the diagonal starts when Mq != Mkv. Required: libraries disagree on it.
+        align: Where the diagonal starts when Mq != Mkv. Required: libraries disagree on it. A mask
+            that does not depend on it is stored as top-left, so that equal masks compare equal.
         predicates: Further conditions; all must hold.
     """
 
@@ -62,11 +72,22 @@ class Mask:
             raise ValueError(f"align is {self.align!r}; it must be top-left or bottom-right")
         if self.left is not None and self.right is not None and self.left + self.right < 0:
             raise ValueError(f"window({self.left}, {self.right}) allows no key at all")
+        if not self.is_aligned:
+            object.__setattr__(self, "align", "top-left")
 
     @property
     def is_none(self) -> bool:
         """True when every key may be attended."""
         return self.left is None and self.right is None and not self.predicates
+
+    @property
+    def is_aligned(self) -> bool:
+        """True when the alignment matters: there is a band, or a predicate that looks at it."""
+        return (
+            self.left is not None
+            or self.right is not None
+            or any(predicate.aligned for predicate in self.predicates)
+        )
 
     @property
     def is_band(self) -> bool:
@@ -93,10 +114,10 @@ class Mask:
         """
         shift = 0 if self.align == "top-left" else Mkv - Mq
         allowed = (i >= 0) & (j >= 0)
-        if self.left is not None:
-            allowed = allowed & (j - i - shift >= -self.left)
+        if self.left is not None:  # one side per tensor: no integer tensor of Mq x Mkv is made
+            allowed = allowed & (j >= i + shift - self.left)
         if self.right is not None:
-            allowed = allowed & (j - i - shift <= self.right)
+            allowed = allowed & (j <= i + shift + self.right)
         for predicate in self.predicates:
             allowed = allowed & predicate.allows(i, j, shift)
         return allowed
@@ -107,15 +128,13 @@ class Mask:
         Raises:
             ValueError: The two are aligned differently and both depend on their alignment.
         """
-        if self.is_none:
-            return other
-        if other.is_none:
-            return self
-        if self.align != other.align:
+        if self.is_aligned and other.is_aligned and self.align != other.align:
             raise ValueError(f"cannot combine {self.text} with {other.text}: alignments differ")
         left = min((x for x in (self.left, other.left) if x is not None), default=None)
         right = min((x for x in (self.right, other.right) if x is not None), default=None)
-        return Mask(left, right, self.align, self.predicates + other.predicates)
+        new = tuple(p for p in other.predicates if p not in self.predicates)
+        align = self.align if self.is_aligned else other.align
+        return Mask(left, right, align, self.predicates + new)
 
     @property
     def text(self) -> str:
@@ -126,10 +145,7 @@ class Mask:
         elif self.left is not None or self.right is not None:
             band = {"left": self.left, "right": self.right, "align": self.align}
             parts.append(spelling("sliding-window", band))
-        for predicate in self.predicates:
-            text = predicate.text
-            closing = f", align={self.align})" if text.endswith(")") else f"(align={self.align})"
-            parts.append(text.removesuffix(")") + closing)
+        parts += [predicate.text(self.align) for predicate in self.predicates]
         return " & ".join(parts) or "none"
 
     def picture(self, Mq: int, Mkv: int) -> str:
