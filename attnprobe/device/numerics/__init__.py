@@ -1,0 +1,1 @@
+"""Whether an attention output is right: contracts, bounds, judge, semantics, exact tests."""
