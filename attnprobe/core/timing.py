@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Bound = Literal["matmul", "memory"]
 
 
 @dataclass(frozen=True)
@@ -10,16 +13,74 @@ class Duration:
     """A median with its 95% confidence interval, in seconds.
 
     Args:
-        median: Median of the samples.
+        median: Median of the rounds (a round is a short burst of calls; its own median counts once).
         low: Lower end of the interval of the median.
         high: Upper end.
-        n: Number of samples.
+        n: Number of calls that were timed.
+        rounds: Number of rounds they came in; the interval is between rounds, never within one.
+        wall_s: Seconds per call as the host sees them, calls back to back; None on CPU, where it is
+            the same thing.
+        launch_bound: True when the host needs longer to launch the call than the GPU to run it, so
+            that the user waits `wall_s` and not `median`.
+        tflops: Model FLOP of this pass over `median`, in units of 1e12 per second.
+        roofline_share: Least time by the measured rates of this device over `median`.
+        bound: Which of those rates sets the least time.
     """
 
     median: float
     low: float
     high: float
     n: int
+    rounds: int = 0
+    wall_s: float | None = None
+    launch_bound: bool = False
+    tflops: float | None = None
+    roofline_share: float | None = None
+    bound: Bound | None = None
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval, relative to the median: 0.02 reads "plus or minus 2%"."""
+        return (self.high - self.low) / 2 / self.median if self.median else float("inf")
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How much longer `of` takes than `to`, from rounds in which both ran in random order.
+
+    Args:
+        median: Median over the rounds of time(of) / time(to).
+        low: Lower end of its confidence interval.
+        high: Upper end.
+        rounds: Rounds in which both were timed.
+    """
+
+    median: float
+    low: float
+    high: float
+    rounds: int
+
+    @property
+    def verdict(self) -> Literal["faster", "slower", "indistinguishable"]:
+        """What can be said of `of`: only an interval that excludes 1 counts."""
+        if self.high < 1.0:
+            return "faster"
+        return "slower" if self.low > 1.0 else "indistinguishable"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What this device does at best, measured in this run with plain torch operations.
+
+    Args:
+        flops: Floating-point operations per second of a large square matmul in the case's dtype.
+        bytes: Bytes per second, read and written together, of a large copy.
+        text: How they were measured, for the report.
+    """
+
+    flops: float
+    bytes: float
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,9 +94,14 @@ class Timing:
         first_call_s: The very first forward: compilation, plan building, lazy loading.
         peak_bytes: Peak memory over the inputs, forward and backward.
         floor_bytes: The least that any implementation needs: outputs and gradients.
-        flops: Floating-point operations of the unmasked pairs, forward (device/measure/roofline.py).
+        flops: Floating-point operations of the unmasked pairs, forward (core/cost.py).
         clock: How time was taken, e.g. "CUDA events, cold L2" or "monotonic, 2 threads".
-        withheld: Why a number is missing that was asked for.
+        withheld: Why a number is missing that was asked for, each as `field: reason`.
+        cache: State of the cache before each call: "cold (...)" or "warm (...)", with how.
+        target_ci: Relative half width of the interval that sampling aimed at.
+        memory: How `peak_bytes` was taken.
+        rates: The rates that `roofline_share` refers to.
+        notes: What a reader should know about the numbers that are given.
     """
 
     fwd_s: Duration | None = None
@@ -47,3 +113,23 @@ class Timing:
     flops: float | None = None
     clock: str = ""
     withheld: tuple[str, ...] = ()
+    cache: str = ""
+    target_ci: float | None = None
+    memory: str = ""
+    rates: Rates | None = None
+    notes: tuple[str, ...] = ()
+
+    def without_times(self, reason: str) -> Timing:
+        """The same record with every time taken back, and why.
+
+        This is how what only the host sees (NVML: throttled clocks, another process on the GPU)
+        withholds a number that the child could not know to be wrong.
+        """
+        lost = [name for name in ("fwd_s", "bwd_s", "fwd_bwd_s") if getattr(self, name) is not None]
+        return replace(
+            self,
+            fwd_s=None,
+            bwd_s=None,
+            fwd_bwd_s=None,
+            withheld=self.withheld + tuple(f"{name}: {reason}" for name in lost),
+        )
