@@ -112,7 +112,7 @@ class _Walk:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
-            if not isinstance(key, str) or not key_node.tag.startswith(_TAG):
+            if key_node.tag != _TAG + "str":
                 self._complain(key_node, "a key must be plain text")
             elif key in data:
                 self._complain(key_node, f"{key!r} is given twice")
