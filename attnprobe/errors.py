@@ -44,5 +44,11 @@ class UnusableHost(AttnprobeError):
     exit_code = 3
 
 
+class Interrupted(AttnprobeError):
+    """The user stopped the run; everything measured until then is kept (exit 130, as shells do)."""
+
+    exit_code = 130
+
+
 class InternalError(AttnprobeError):
     """A bug in attnprobe (exit 4)."""

@@ -9,17 +9,20 @@ now, so that a death certificate can say so) and then exactly one `{"answer": ..
 | claims | backends | list of `Claim`, by backend |
 | trial | trial | `{"outcome", "phases"}` |
 
+A child whose device context is lost adds `"retire": true` to its last answer and leaves.
 An answer to `facts` or `claims` that could not be given is an `Outcome` (usually `Raised`) instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from attnprobe import masks
 from attnprobe.core.jsonio import decode, encode
 from attnprobe.core.mask import Mask
+from attnprobe.core.outcome import Outcome
 from attnprobe.core.trial import Trial
 
 
@@ -31,3 +34,14 @@ def trial_request(trial: Trial) -> dict[str, Any]:
 def read_trial(message: Mapping[str, Any]) -> Trial:
     """The trial in a message, rebuilt in the child."""
     return decode(Trial, message["trial"], {Mask: masks.parse})
+
+
+def read_outcome(answer: Mapping[str, Any]) -> tuple[Outcome, dict[str, float]]:
+    """The outcome in the answer to a trial, and the child's seconds per phase."""
+    outcome = decode(_Answered, {"outcome": answer["outcome"]}, {Mask: masks.parse}).outcome
+    return outcome, dict(answer["phases"])
+
+
+@dataclass(frozen=True)
+class _Answered:
+    outcome: Outcome

@@ -1,0 +1,57 @@
+"""What a process of ours does to itself so that it can harm nobody: no orphans, no cores, bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import resource
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent(signum: signal.Signals, parent: int) -> None:
+    """Asks the kernel for `signum` when the parent dies, and leaves at once if it already has.
+
+    Linux only (prctl(2)); elsewhere the closed pipe is what ends an idle process. The kernel means
+    the *thread* that started us: a worker must be used from the thread that made it.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError, OSError, AttributeError):  # built without ctypes
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signum))
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def confine(parent: int, memory_limit_bytes: int | None) -> None:
+    """Makes this process a child that may crash: own session, no core file, stacks on demand.
+
+    Args:
+        parent: Process id of whoever started it.
+        memory_limit_bytes: How much address space it may take beyond what it has now.
+    """
+    if os.getsid(0) != os.getpid():
+        os.setsid()  # one killpg reaches whatever a trial starts; the terminal's Ctrl-C does not
+    die_with_parent(signal.SIGKILL, parent)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):  # no /proc: the kernel then chooses by size, as it always does
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # when memory runs out, it is this process that goes, not the host
+    faulthandler.enable(2)
+    faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
+    if memory_limit_bytes is not None:
+        limit = _address_space() + memory_limit_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _address_space() -> int:
+    """Bytes of address space in use; 0 where /proc does not say."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
