@@ -1,4 +1,4 @@
-"""The first file that runs in the diagnosed interpreter: makes attnprobe importable there, and nothing else.
+"""The first file that runs in the diagnosed interpreter: makes attnprobe, and nothing else, importable.
 
 It is run by path, so that an interpreter of any age can read it and say how old it is: hence no
 annotations and no f-strings. The package is loaded from its folder by hand; neither that folder's

@@ -68,7 +68,7 @@ def _reply(message: Mapping[str, Any], answer: Answer, answers: int) -> dict[str
         return {"answer": encode(_fact(message))}
     outcome = guarded(lambda: answer(read_trial(message), phases.announce), phases)
     phases.stop()
-    reply = {"answer": {"outcome": encode(outcome), "phases": phases.seconds}}
+    reply: dict[str, Any] = {"answer": {"outcome": encode(outcome), "phases": phases.seconds}}
     if isinstance(outcome, Raised) and outcome.sticky:
         reply["retire"] = True
     return reply

@@ -1,4 +1,4 @@
-"""What a process of ours does to itself so that it can harm nobody: no orphans, no cores, bounded memory."""
+"""What our processes do to themselves so that they harm nobody: no orphans, no cores, bounded memory."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def confine(parent: int, memory_limit_bytes: int | None) -> None:
         os.setsid()  # one killpg reaches whatever a trial starts; the terminal's Ctrl-C does not
     die_with_parent(signal.SIGKILL, parent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError):  # no /proc: the kernel then chooses by size, as it always does
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")  # when memory runs out, it is this process that goes, not the host
+    # When memory runs out it is this process that goes, not the host; without /proc the kernel chooses.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
     faulthandler.enable(2)
     faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
     if memory_limit_bytes is not None:

@@ -6,6 +6,8 @@ pipes, and must leave nothing behind when the host is killed.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import signal
@@ -33,6 +35,7 @@ def main(told: Mapping[str, Any]) -> None:
     die_with_parent(signal.SIGKILL, told["host"])  # while an import may hang
     if told["preload"]:
         send(control.fileno(), {"loaded": preload(told["entry"])})
+    gc.freeze()  # what is imported is shared with every child, and no child's collection walks it
     children: set[int] = set()
 
     def leave(*_: object) -> None:
@@ -99,9 +102,6 @@ def end(pid: int, within_s: float) -> int:
 
 def kill_group(pid: int) -> None:
     """SIGKILL to the child and to everything that it started."""
-    for kill in (os.killpg, os.kill):  # the group does not exist before the child's setsid
-        try:
+    for kill in (os.kill, os.killpg):  # there is no group before the child's setsid
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
-            return
-        except (ProcessLookupError, PermissionError):
-            continue

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
-from attnprobe.core.outcome import Measured, Outcome, OutOfMemory, Raised
+from attnprobe.core.outcome import Outcome, OutOfMemory, Raised
 
 _MESSAGE_LIMIT = 4000
+_OURS = (__file__, os.path.join(os.path.dirname(__file__), "child.py"))  # above every trial's own
 
 # Allocation failures that torch raises as plain RuntimeErrors: the CPU allocator
 # (torch@2.13:c10/core/impl/alloc_cpu.cpp), the CUDA runtime's own words and cuBLAS' workspace.
@@ -57,15 +59,16 @@ def guarded(act: Callable[[], Outcome], phases: Phases) -> Outcome:
     """
     try:
         outcome = act()
-        if not isinstance(outcome, Outcome):
-            raise TypeError(f"a trial must end in an outcome, not in {type(outcome).__name__}")
     except BaseException as error:  # noqa: BLE001 - the child's trial boundary
         outcome = outcome_of(error, phases.current)
+    if not isinstance(outcome, Outcome):
+        what = f"a trial must end in an outcome, not in {type(outcome).__name__}"
+        outcome = Raised(phases.current, "TypeError", what)
     lost = _device_error(phases)
     if lost is not None:
         raised = outcome if isinstance(outcome, Raised) else outcome_of(lost, phases.current)
         outcome = replace(raised, sticky=True) if isinstance(raised, Raised) else raised
-    if not isinstance(outcome, Measured):
+    if isinstance(outcome, OutOfMemory):
         _release_memory()
     return outcome
 
@@ -73,9 +76,9 @@ def guarded(act: Callable[[], Outcome], phases: Phases) -> Outcome:
 def outcome_of(error: BaseException, phase: str) -> Raised | OutOfMemory:
     """The outcome that an exception stands for."""
     message = _text(error)
-    with contextlib.suppress(Exception):  # a frame may still be running in another thread
-        where = "".join(traceback.format_tb(error.__traceback__)[-3:])
-        traceback.clear_frames(error.__traceback__)  # they hold the trial's tensors
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in _OURS]
+    where = "".join(traceback.format_list(frames[-3:]))
+    traceback.clear_frames(error.__traceback__)  # they hold the trial's tensors
     name = type(error).__name__
     # torch.OutOfMemoryError by name, because the name is as old as torch.cuda's and this file
     # also serves interpreters without torch
@@ -105,7 +108,7 @@ def _device_error(phases: Phases) -> Exception | None:
 
 
 def _release_memory() -> None:
-    """Gives back what a trial that went wrong still holds, so that the next one starts level."""
+    """Gives back what the trial still holds, so that the next one starts level."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

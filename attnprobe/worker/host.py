@@ -1,4 +1,4 @@
-"""The host's end: puts questions to a child and gets an answer or an outcome, whatever the child does."""
+"""The host's end: puts questions to a child and gets an answer or an outcome, whatever it does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from attnprobe.worker.starters import Launch, Starter, starter_for
 
 ENTRY = "attnprobe.device.answer:answer"
 
-_LAST_WORDS_S = 2.0  # between a child's last sign of life and its exit status: core-less, so short
+_LAST_WORDS_S = 1.0  # from a closed pipe to the exit status; no core is written, so it is short
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,10 @@ class Worker:
         if self._child is None:
             return Crashed(attempt.phase, stderr_tail="no process could be started")
         child, self._child = self._child, None
+        if child.outlives(_LAST_WORDS_S):
+            child.end(0)
+            what = "it broke its connection to attnprobe and went on; it was killed"
+            return Crashed(attempt.phase, stderr_tail=f"{what}\n{child.log.text}")
         code = child.end(_LAST_WORDS_S)
         return certify(attempt.phase, code, child.log.text, kills)
 

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
@@ -34,7 +35,7 @@ def preload(entry: str) -> dict[str, Any]:
             found = {"torch": str(torch.__version__), "torch_error": ""}
             with contextlib.suppress(Exception):
                 locate(entry)
-            touched = torch.cuda.is_initialized()
+            touched = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call] # torch's
         except BaseException as error:  # noqa: BLE001 - a broken torch is a fact to report
             found = {"torch": "", "torch_error": f"{type(error).__name__}: {error}"}
             touched = False
@@ -44,18 +45,20 @@ def preload(entry: str) -> dict[str, Any]:
 def locate(entry: str) -> Callable[..., Any]:
     """The function that `package.module:function` or `FILE.py:function` names."""
     place, _, name = entry.rpartition(":")
-    if not place.endswith(".py"):
-        found: Callable[..., Any] = getattr(importlib.import_module(place), name)
-        return found
-    module = f"_attnprobe_entry_{os.path.basename(place)[:-3]}"
-    if module not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module, place)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{place} cannot be loaded as a module")
-        sys.modules[module] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[module])
-    found = getattr(sys.modules[module], name)
+    module = _load_file(place) if place.endswith(".py") else importlib.import_module(place)
+    found: Callable[..., Any] = getattr(module, name)
     return found
+
+
+def _load_file(path: str) -> ModuleType:
+    name = f"_attnprobe_entry_{os.path.basename(path)[:-3]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path} cannot be loaded as a module")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 @contextlib.contextmanager

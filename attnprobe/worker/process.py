@@ -99,6 +99,14 @@ class Process:
             self._take_in(left)
         return self.log.text
 
+    def outlives(self, seconds: float) -> bool:
+        """True when it is still there after that time, as far as this system can tell."""
+        if self._life is None:
+            return False
+        poll = select.poll()
+        poll.register(self._life, select.POLLIN)
+        return not poll.poll(seconds * 1e3)
+
     def kill(self) -> None:
         """SIGKILL to it and to all that it started. It stays unreaped, so the id cannot be another's."""
         kill_group(self.pid)

@@ -105,9 +105,7 @@ class ForkServer:
         log, their_log = os.pipe()
         with theirs, _closing(their_log):
             number = theirs.fileno()
-            popen = launch.run(
-                "attnprobe.worker.forkserver", their_log, (number,), answers=number
-            )
+            popen = launch.run("attnprobe.worker.forkserver", their_log, (number,), answers=number)
         control = os.dup(self._control.fileno())
         self._server = start(popen, (control, control, log))
         self.interpreter = greet(

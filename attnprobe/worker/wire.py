@@ -53,7 +53,9 @@ class Receiver:
         self._buffer = rest
         message = json.loads(line)
         if not isinstance(message, dict):
-            raise ValueError(f"expected a JSON object, got {line[:80]!r}")
+            raise ValueError(  # noqa: TRY004 - no JSON and no object are one mistake to the caller
+                f"expected a JSON object, got {line[:80]!r}"
+            )
         return message
 
     def next(self) -> dict[str, Any] | None:
