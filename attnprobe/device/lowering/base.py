@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from attnprobe.core.case import Case
+
+Feature = Literal["softcap", "alibi", "bias", "scale", "dropout", "gqa", "dense masks"]
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -34,3 +38,30 @@ class Lowered:
     arguments: dict[str, Any] = field(default_factory=dict)
     form: str = "no mask"
     bytes: int = 0
+
+
+def lacks(case: Case, library: str, *features: Feature) -> list[str]:
+    """One reason for each feature that the case uses and the library has not.
+
+    Args:
+        case: The attention call.
+        library: The name to put into the reasons.
+        features: What the library does not have.
+    """
+    score = case.score
+    used = {
+        "softcap": (score.softcap is not None, f"soft cap (softcap={score.softcap})"),
+        "alibi": (score.alibi, "ALiBi"),
+        "bias": (score.bias is not None, "argument for a tensor bias"),
+        "scale": (
+            score.scale is not None and score.scale != case.K**-0.5,
+            f"argument for the scale (scale={score.scale}, it uses K ** -0.5)",
+        ),
+        "dropout": (case.dropout_p > 0, f"dropout (dropout_p={case.dropout_p})"),
+        "gqa": (case.groups > 1, f"grouped-query attention (Hq={case.Hq}, Hkv={case.Hkv})"),
+        "dense masks": (
+            case.mask_form != "best",
+            f"argument for a dense mask (mask_form={case.mask_form})",
+        ),
+    }
+    return [f"{library} has no {used[name][1]}" for name in features if used[name][0]]
