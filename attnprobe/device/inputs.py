@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from attnprobe.core.case import Case
+from attnprobe.device import memory
+
+ON_DEVICE_ABOVE = 2**28
+"""Elements beyond which tensors are drawn on the device itself: 2^28 normal numbers take about two
+seconds on one CPU core and one more to copy. Such a case is repeatable on one kind of device only."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,7 @@ class Inputs:
         v: (Bc, Hkv, Tkv, Kv).
         dout: (Bc, Hq, Tq, Kv): the gradient that flows back into the output.
         bias: `case.bias_shape`, or None.
+        drawn_on: `cpu`: the same bits on every machine; else the device whose generator was used.
     """
 
     case: Case
@@ -29,6 +36,7 @@ class Inputs:
     v: Tensor
     dout: Tensor
     bias: Tensor | None = None
+    drawn_on: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -49,21 +57,129 @@ class Outputs:
     dbias: Tensor | None = None
 
 
+@dataclass
+class _Draw:
+    """What a family may change before the tensors are rounded: float32, canonical."""
+
+    case: Case
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    generator: torch.Generator
+
+    def normal(self, shape: torch.Size | tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.generator.device)
+
+    def uniform(self, shape: torch.Size | tuple[int, ...]) -> Tensor:
+        return torch.rand(shape, generator=self.generator, device=self.generator.device)
+
+    def k_of_each_query(self) -> Tensor:
+        """K repeated to Hq heads."""
+        return self.k.repeat_interleave(self.case.groups, 1)
+
+
+def _uniform(draw: _Draw) -> None:
+    """[0, 1): the mean key is not zero, which exposes an error in rowsum(dO * O) through dQ."""
+    draw.q, draw.k, draw.v = (draw.uniform(t.shape) for t in (draw.q, draw.k, draw.v))
+
+
+def _large_logits(draw: _Draw) -> None:
+    """Logits of standard deviation 36 at the usual scale: exposes a missing max-subtraction."""
+    draw.q, draw.k = draw.q * 6, draw.k * 6
+
+
+def _very_negative_lse(draw: _Draw) -> None:
+    """Every logit far below zero: exposes a running maximum that starts at 0, and a base-2 mix-up."""
+    draw.q, draw.k = draw.q.abs() + 3, -(draw.k.abs() + 3)
+
+
+def _outlier_channels(draw: _Draw) -> None:
+    """One key channel with an offset, and one element in a hundred ten times as large.
+
+    Source: FlashAttention-3 (arXiv:2407.08608), section 4.3, tests N(0,1) + N(0,100) Bernoulli(0.001).
+    """
+    for name in ("q", "k", "v"):
+        t = getattr(draw, name)
+        spikes = (draw.uniform(t.shape) < 0.01) * draw.normal(t.shape) * 10
+        setattr(draw, name, t + spikes)
+    draw.k[..., 0] += 4
+
+
+def _constant_keys(draw: _Draw) -> None:
+    """All keys equal: attention is the mean of the attended values, and dQ is exactly zero in truth."""
+    draw.k = draw.k[:, :, :1].expand_as(draw.k).clone()
+
+
+def _one_hot(draw: _Draw) -> None:
+    """Each query points at one key: nearly all the weight is on it, so a wrong key is a gross error."""
+    Bc, Hq, Tq, K = draw.q.shape
+    keys = draw.k_of_each_query()
+    if not keys.shape[2]:
+        return
+    chosen = (draw.uniform((Bc, Hq, Tq)) * keys.shape[2]).long()
+    picked = torch.gather(keys, 2, chosen[..., None].expand(-1, -1, -1, K))
+    draw.q = 6 * picked / max(1.0, K**0.5 / 4)
+
+
+def _cancelling(draw: _Draw) -> None:
+    """Values of +50 and -50 in turn, whose weighted sum nearly vanishes: exposes rounding of P."""
+    sign = torch.ones(draw.v.shape[2], device=draw.v.device)
+    sign[1::2] = -1
+    draw.v = sign[:, None] * (50 + 0.1 * draw.v)
+    draw.q = draw.q * 0.3
+
+
+FAMILIES: dict[str, Callable[[_Draw], None]] = {
+    "normal": lambda draw: None,
+    "uniform": _uniform,
+    "large-logits": _large_logits,
+    "very-negative-lse": _very_negative_lse,
+    "outlier-channels": _outlier_channels,
+    "constant-keys": _constant_keys,
+    "one-hot": _one_hot,
+    "cancelling": _cancelling,
+}
+
+
 def make(case: Case) -> Inputs:
-    """Draws the tensors on the CPU, so that every device sees the same bits, then moves them."""
-    generator = torch.Generator().manual_seed(case.seed)
+    """Draws the tensors of a case.
+
+    They are drawn on the CPU, so that every device sees the same bits, and then moved; beyond
+    `ON_DEVICE_ABOVE` elements on the device itself, which `Inputs.drawn_on` says.
+
+    Raises:
+        ValueError: An unknown family or memory layout, or a layout that this case cannot have.
+    """
+    if case.family not in FAMILIES:
+        raise ValueError(f"unknown input family {case.family!r}; known: {', '.join(FAMILIES)}")
+    shapes = (case.q_shape, case.k_shape, case.v_shape, case.out_shape)
+    huge = sum(torch.Size(shape).numel() for shape in shapes) > ON_DEVICE_ABOVE
+    device = case.device if huge else "cpu"
+    generator = torch.Generator(device).manual_seed(case.seed)
+
+    def normal(shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator, device=device)
+
+    draw = _Draw(case, *(normal(shape) for shape in shapes[:3]), generator)
+    dout = normal(shapes[3])
+    FAMILIES[case.family](draw)
     dtype = getattr(torch, case.dtype)
-
-    def draw(shape: tuple[int, ...]) -> Tensor:
-        drawn = torch.randn(shape, generator=generator)
-        return drawn.to(dtype).to(case.device)
-
-    bias = case.bias_shape
+    q, k, v = memory.lay_out(
+        case.layout, *(t.to(dtype).to(case.device) for t in (draw.q, draw.k, draw.v))
+    )
     return Inputs(
         case=case,
-        q=draw(case.q_shape),
-        k=draw(case.k_shape),
-        v=draw(case.v_shape),
-        dout=draw(case.out_shape),
-        bias=draw(bias) if bias else None,
+        q=q,
+        k=k,
+        v=v,
+        dout=memory.like_out(case.layout, dout.to(dtype).to(case.device)),
+        bias=_bias(case, normal),
+        drawn_on=device,
     )
+
+
+def _bias(case: Case, normal: Callable[[tuple[int, ...]], Tensor]) -> Tensor | None:
+    shape, bias = case.bias_shape, case.score.bias
+    if shape is None or bias is None:
+        return None
+    return normal(shape).to(getattr(torch, bias.dtype or case.dtype)).to(case.device)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
+from attnprobe.core.parity import Failure
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import Layout
 from attnprobe.device.lowering.base import Refusal
@@ -45,12 +46,14 @@ class Backend(ABC):
         kernels: Regular expression that a kernel (CUDA) or operator (CPU) name must match to believe
             that this backend ran; empty when anything goes (eager, defaults).
         compiles: True when the first call compiles (its time is reported apart).
+        materialises: True when it holds the (B, Hq, Mq, Mkv) scores in memory.
     """
 
     name: str
     package: str = "torch"
     kernels: str = ""
     compiles: bool = False
+    materialises: bool = False
 
     def available(self) -> None:  # noqa: B027 - torch's own backends need nothing further
         """Imports what is needed.
@@ -67,6 +70,10 @@ class Backend(ABC):
     @abstractmethod
     def contract(self, case: Case) -> str:
         """The numerics contract this backend is held to for this case (device/numerics/contracts.py)."""
+
+    def complaints(self, prepared: Prepared, inputs: Inputs) -> tuple[Failure, ...]:
+        """What is wrong after the launches beyond the numbers; asked once per trial."""
+        return ()
 
     @abstractmethod
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
