@@ -1,9 +1,11 @@
-"""One trial in the child: inputs, preparation, launch, gradients, verdict, and time when it was asked for."""
+"""One trial in the child: inputs, preparation, launch, gradients, verdict, and time where asked for."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -14,20 +16,23 @@ from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Failure, Parity
 from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Trial
-from attnprobe.device import backends, claims, inputs as case_inputs, reference
+from attnprobe.device import backends, reference, room
 from attnprobe.device.backends import _leaves
+from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
-from attnprobe.device.inputs import Inputs, Outputs
+from attnprobe.device.inputs import Inputs, Outputs, make
 from attnprobe.device.lowering.base import Refusal
-from attnprobe.device.measure import kernels, measure, room
 from attnprobe.device.numerics.judge import judge
 
 NO_KERNEL = re.compile(
     r"No (available kernel|viable backend|operator found)|not implemented for '|no kernel image|"
     r"does not support inputs|only supports? (Ampere|Hopper|Blackwell|head dim)|compute capability"
 )
-"""RuntimeErrors and ValueErrors in which a library says that it has no kernel for the call: SDPA, xFormers,
+"""Errors in which a library says that it has no kernel for the call: SDPA, xFormers,
 ATen's dtype dispatch, the CUDA runtime (a GPU that is not in a wheel's arch list) and flash-attn."""
+
+INPLACE = re.compile(r"in-?place operation")
+"""autograd's words when an input that it needs was written to."""
 
 REMEMBERED = 2
 """Cases whose inputs and reference are kept: the one in hand, and the one before it, which shares a
@@ -59,9 +64,11 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     try:
         outputs = _launch(prepared, inputs, announce)
     except (NotImplementedError, RuntimeError, ValueError) as error:
-        if not isinstance(error, NotImplementedError) and not NO_KERNEL.search(str(error)):
+        if isinstance(error, NotImplementedError) or NO_KERNEL.search(str(error)):
+            return Refused("library", (str(error) or type(error).__name__,))
+        if not INPLACE.search(str(error)):
             raise
-        return Refused("library", (str(error) or type(error).__name__,))
+        outputs = Failure("inplace", f"an input was written to: {error}")
     if isinstance(outputs, Failure):
         parity = Parity("fail", backend.contract(case), failures=(outputs,))
         return Measured(prepared.form, parity)
@@ -78,7 +85,7 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
 
 @lru_cache(maxsize=REMEMBERED)
 def _inputs(case: Case) -> Inputs:
-    return case_inputs.make(case)
+    return make(case)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -96,7 +103,7 @@ def _unavailable(backend: Backend) -> Refused | None:
     try:
         backend.available()
     except Exception as error:  # noqa: BLE001 - a probe's boundary: a broken import raises anything
-        claim = claims.unavailable(backend, error)
+        claim = failed(backend, error)
         return Refused("absent" if claim.absent else "broken", (claim.error,))
     return None
 
@@ -128,7 +135,9 @@ def _launch(
         announce("backward")
         gradients = _gradients(native, prepared, inputs)
         _wait(case)
-    found = {f"d{name}": layout.canonical(name, g) for name, g in gradients.items() if name != "bias"}
+    found = {
+        f"d{name}": layout.canonical(name, g) for name, g in gradients.items() if name != "bias"
+    }
     if "bias" in gradients:
         found["dbias"] = _leaves.bias_gradient(inputs, gradients["bias"])
     return Outputs(layout.canonical("out", native.detach()), lse, **found)
@@ -150,7 +159,9 @@ def _malformed(native: object, prepared: Prepared, case: Case) -> Failure | None
     if native.dtype is not getattr(torch, case.dtype):
         return Failure("dtype", f"returned {native.dtype}; the inputs are torch.{case.dtype}")
     if native.device.type != case.device.partition(":")[0]:
-        return Failure("device", f"returned a tensor on {native.device}; inputs are on {case.device}")
+        return Failure(
+            "device", f"returned a tensor on {native.device}; inputs are on {case.device}"
+        )
     try:
         shape = tuple(prepared.layout.canonical("out", native.detach()).shape)
     except (IndexError, RuntimeError, ValueError):
@@ -161,14 +172,16 @@ def _malformed(native: object, prepared: Prepared, case: Case) -> Failure | None
 
 
 def _verdict(
-    backend: Backend, prepared: Prepared, outputs: Outputs, inputs: Inputs, truth: reference.Reference
+    backend: Backend,
+    prepared: Prepared,
+    outputs: Outputs,
+    inputs: Inputs,
+    truth: reference.Reference,
 ) -> Parity:
     parity = judge(outputs, inputs, truth, backend.contract(inputs.case))
     complaints = backend.complaints(prepared, inputs)
     if not complaints:
         return parity
-    from dataclasses import replace
-
     return replace(parity, verdict="fail", failures=parity.failures + complaints)
 
 
@@ -185,6 +198,10 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
     if trial.question == "check" and key in _observed:
         return (), ""
     _observed.add(key)
+    if importlib.util.find_spec("attnprobe.device.measure") is None:
+        return (), ""
+    from attnprobe.device.measure import kernels
+
     seen = kernels.observe(prepared.launch, trial.case.device)
     if not backend.kernels or not seen or any(re.search(backend.kernels, name) for name in seen):
         return seen, ""
@@ -195,6 +212,8 @@ def _timing(prepared: Prepared, inputs: Inputs, parity: Parity) -> Timing:
     if parity.verdict == "fail":
         kinds = ", ".join(dict.fromkeys(f.kind for f in parity.failures))
         return Timing(withheld=(f"not timed: the result is wrong ({kinds or 'accuracy'})",))
+    from attnprobe.device.measure import measure
+
     return measure(prepared, inputs)
 
 

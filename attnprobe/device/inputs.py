@@ -160,7 +160,8 @@ def make(case: Case) -> Inputs:
     def normal(shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=generator, device=device)
 
-    draw = _Draw(case, *(normal(shape) for shape in shapes[:3]), generator)
+    q, k, v = (normal(shape) for shape in shapes[:3])
+    draw = _Draw(case, q, k, v, generator)
     dout = normal(shapes[3])
     FAMILIES[case.family](draw)
     dtype = getattr(torch, case.dtype)

@@ -27,7 +27,9 @@ GROUP = "attnprobe.backends"
 @cache
 def names() -> tuple[str, ...]:
     """All backends, as spelled on the command line: the files beside this one, then the outsiders."""
-    files = (m.name for m in pkgutil.iter_modules(__path__) if m.name[0] != "_" and m.name != "base")
+    files = (
+        m.name for m in pkgutil.iter_modules(__path__) if m.name[0] != "_" and m.name != "base"
+    )
     own = sorted(name.replace("_", "-") for name in files)
     return (*own, *sorted(_outsiders().keys() - set(own)))
 

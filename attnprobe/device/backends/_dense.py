@@ -33,6 +33,10 @@ def lower(inputs: Inputs) -> Lowered | Refusal:
     arguments: dict[str, object] = {}
     if case.score.scale is not None:
         arguments["scale"] = case.score.scale
+    if case.dropout_p:
+        arguments["dropout_p"] = case.dropout_p
+    if case.groups > 1:
+        arguments["enable_gqa"] = True
     mask = inputs.bias
     if case.score.alibi:
         if case.lengths is not None:

@@ -38,7 +38,7 @@ def bias_gradient(inputs: Inputs, gradient: Tensor) -> Tensor:
 
     Args:
         inputs: Where the bias is.
-        gradient: (M, N), (B, H, M, N) with any of them broadcast, or nn.MultiheadAttention's (B*H, M, N).
+        gradient: (M, N), (B, H, M, N) where 1 broadcasts, or the (B*H, M, N) of nn.MultiheadAttention.
     """
     case, shape = inputs.case, inputs.case.bias_shape
     assert shape is not None

@@ -20,6 +20,7 @@ from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
 from attnprobe.device.backends import _dense as sdpa
 from attnprobe.device.backends import _leaves, _sdpa_lse
+from attnprobe.device.backends._claim import Answer, asked
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import BHMK
@@ -60,14 +61,8 @@ class Sdpa(Backend):
 
     def claim(self) -> Claim:
         """Whether the kernel is built in and switched on."""
-        on, source = FLAGS[self.kernel](), f"torch.backends.cuda.{FLAGS[self.kernel].__name__}()"
-        says = "enabled" if on else "disabled"
-        if self.kernel in ("EFFICIENT_ATTENTION", "CUDNN_ATTENTION") and not cuda.is_built():
-            return Claim(False, f"{says}, but this torch is built without CUDA", source)
-        if self.kernel == "FLASH_ATTENTION" and cuda.is_built():
-            built = cuda.is_flash_attention_available()
-            return Claim(on and built, f"{says}, {'built in' if built else 'not built in'}", source)
-        return Claim(on, says, source)
+        source = f"torch.backends.cuda.{FLAGS[self.kernel].__name__}()"
+        return asked(self, source, lambda: says(self.kernel))
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """Lowers the mask and lets torch's selection say whether this kernel takes the call."""
@@ -81,6 +76,18 @@ class Sdpa(Backend):
         """Why torch would not take this kernel; empty when it would."""
         with self.selection():
             return refusals(self.kernel, leaves, arguments)
+
+
+def says(kernel: str) -> Answer:
+    """Whether a kernel is switched on and built in, and so in words."""
+    on = FLAGS[kernel]()
+    switch = "enabled" if on else "disabled"
+    if kernel in ("EFFICIENT_ATTENTION", "CUDNN_ATTENTION") and torch.version.cuda is None:
+        return False, f"{switch}, but this torch is built without CUDA"
+    if kernel == "FLASH_ATTENTION" and torch.version.cuda is not None:
+        built = cuda.is_flash_attention_available()
+        return on and built, f"{switch}, {'built in' if built else 'not built in'}"
+    return on, switch
 
 
 def prepare(
@@ -100,11 +107,8 @@ def prepare(
     lowered = sdpa.lower(inputs)
     if isinstance(lowered, Refusal):
         return lowered
-    case = inputs.case
     leaves = _leaves.qkv(inputs, BHMK())
-    arguments: dict[str, Any] = {"dropout_p": case.dropout_p} | lowered.arguments
-    if case.groups > 1:
-        arguments["enable_gqa"] = True
+    arguments = dict(lowered.arguments)
     if "attn_mask" in arguments:
         arguments["attn_mask"] = _leaves.adopt_bias(leaves, inputs, arguments["attn_mask"])
     reasons = ask(leaves, arguments)
@@ -128,7 +132,7 @@ def refusals(kernel: str, leaves: dict[str, Tensor], arguments: dict[str, Any]) 
     """
     q, k, v = leaves["q"], leaves["k"], leaves["v"]
     mask, gqa = arguments.get("attn_mask"), bool(arguments.get("enable_gqa"))
-    dropout, causal = float(arguments["dropout_p"]), bool(arguments.get("is_causal"))
+    dropout, causal = arguments.get("dropout_p", 0.0), bool(arguments.get("is_causal"))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
@@ -146,9 +150,10 @@ def refusals(kernel: str, leaves: dict[str, Tensor], arguments: dict[str, Any]) 
             params = cuda.SDPAParams(q, k, v, mask, dropout, causal, gqa)
             CHECKERS[kernel](params, True)
     own = _unsaid(kernel, leaves, arguments)
-    return (*(_clean(str(w.message)) for w in said if "not used because" not in str(w.message)), *own) or (
-        refusal,
-    )
+    return (
+        *(_clean(str(w.message)) for w in said if "not used because" not in str(w.message)),
+        *own,
+    ) or (refusal,)
 
 
 def _unsaid(kernel: str, leaves: dict[str, Tensor], arguments: dict[str, Any]) -> tuple[str, ...]:
@@ -159,7 +164,7 @@ def _unsaid(kernel: str, leaves: dict[str, Tensor], arguments: dict[str, Any]) -
         found.append(f"{kernel} has no kernel for device {q.device.type}")
     if mask is not None and mask.requires_grad and kernel in ("FLASH_ATTENTION", "CUDNN_ATTENTION"):
         found.append(f"{kernel} gives no gradient for attn_mask")
-    if arguments["dropout_p"] and not q.is_cuda and kernel == "FLASH_ATTENTION":
+    if arguments.get("dropout_p") and not q.is_cuda and kernel == "FLASH_ATTENTION":
         found.append("the CPU flash kernel has no dropout")
     return tuple(found)
 

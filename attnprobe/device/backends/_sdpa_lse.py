@@ -25,7 +25,7 @@ def call(
     """
     q, k, v = leaves["q"], leaves["k"], leaves["v"]
     mask, causal = arguments.get("attn_mask"), bool(arguments.get("is_causal"))
-    p, scale, M = arguments["dropout_p"], arguments.get("scale"), q.shape[2]
+    p, scale, M = arguments.get("dropout_p", 0.0), arguments.get("scale"), q.shape[2]
     grouped = q.shape[1] != k.shape[1]
 
     def cpu_flash() -> Tensor:

@@ -6,6 +6,8 @@ probabilities. Source: Vaswani et al., arXiv:1706.03762, equation 1.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,13 +16,16 @@ from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
 from attnprobe.device.backends import _dense as dense
 from attnprobe.device.backends import _leaves
+from attnprobe.device.backends._claim import asked
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import BHMK
 from attnprobe.device.lowering.base import Refusal
 
 
-def logits(q: Tensor, k: Tensor, mask: Tensor | None, scale: float, softcap: float | None) -> Tensor:
+def logits(
+    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, softcap: float | None
+) -> Tensor:
     """(B, Hq, Mq, Mkv) scores, masked and biased; k has Hq heads."""
     scores = q @ k.transpose(-2, -1) * scale
     if softcap is not None:
@@ -40,7 +45,7 @@ class Eager(Backend):
 
     def claim(self) -> Claim:
         """Always there: it is made of matmul and softmax."""
-        return Claim(True, "matmul, softmax, matmul", "torch")
+        return asked(self, "torch", lambda: (True, "matmul, softmax, matmul"))
 
     def contract(self, case: Case) -> str:
         """Scores and probabilities are rounded to the storage type."""
@@ -48,10 +53,11 @@ class Eager(Backend):
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """The mask becomes a dense tensor; nothing is refused that has one."""
-        lowered = dense.lower(inputs)
+        case = inputs.case
+        uncapped = case.edit(score=replace(case.score, softcap=None))  # capped here, not by a mask
+        lowered = dense.lower(replace(inputs, case=uncapped))
         if isinstance(lowered, Refusal):
             return lowered
-        case = inputs.case
         leaves = _leaves.qkv(inputs, BHMK())
         mask = _leaves.adopt_bias(leaves, inputs, lowered.arguments.get("attn_mask"))
         assert mask is None or isinstance(mask, Tensor)
@@ -61,7 +67,7 @@ class Eager(Backend):
         def launch() -> Tensor:
             keys = k.repeat_interleave(groups, 1) if groups > 1 else k
             values = v.repeat_interleave(groups, 1) if groups > 1 else v
-            weights = logits(q, keys, mask, scale, softcap).softmax(-1)
+            weights = logits(q, keys, mask, scale, softcap).softmax(-1).to(v.dtype)
             if case.dropout_p:
                 weights = functional.dropout(weights, case.dropout_p)
             return weights @ values

@@ -1,7 +1,7 @@
 """SDPA with torch's own choice of kernel: what a user gets who selects nothing.
 
-Source: `torch._fused_sdp_choice` (aten/src/ATen/native/transformers/sdp_utils.cpp); the choice is part of
-the form that the trial reports.
+Source: `torch._fused_sdp_choice` (aten/src/ATen/native/transformers/sdp_utils.cpp); the choice is
+part of the form that the trial reports.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
 from attnprobe.device.backends import _sdpa
+from attnprobe.device.backends._claim import asked
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.lowering.base import Refusal
@@ -31,7 +32,7 @@ class SdpaDefault(Backend):
         """Which kernels are switched on."""
         on = [name for name, enabled in _sdpa.FLAGS.items() if enabled()]
         source = "torch.backends.cuda.*_sdp_enabled()"
-        return Claim(bool(on), f"enabled: {', '.join(on)}", source)
+        return asked(self, source, lambda: (bool(on), f"enabled: {', '.join(on)}"))
 
     def contract(self, case: Case) -> str:
         """That of the loosest kernel which may be chosen."""
@@ -47,7 +48,7 @@ class SdpaDefault(Backend):
                 leaves["k"],
                 leaves["v"],
                 arguments.get("attn_mask"),
-                arguments["dropout_p"],
+                arguments.get("dropout_p", 0.0),
                 bool(arguments.get("is_causal")),
                 scale=arguments.get("scale"),
                 enable_gqa=bool(arguments.get("enable_gqa")),

@@ -1,6 +1,7 @@
 """SDPA's mem-efficient kernel: the CUTLASS kernel that xFormers gave to torch.
 
-Source: aten/src/ATen/native/transformers/cuda/mem_eff_attention (kernels `fmha_cutlassF_*`, `fmha_cutlassB_*`).
+Source: aten/src/ATen/native/transformers/cuda/mem_eff_attention, whose kernels are named
+`fmha_cutlassF_*` and `fmha_cutlassB_*`.
 """
 
 from attnprobe.device.backends._sdpa import Sdpa
