@@ -1,0 +1,1 @@
+"""Views of a session: a Report is composed into a Document, and thin renderers write it out."""
