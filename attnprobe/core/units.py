@@ -30,6 +30,30 @@ def rate(value: float) -> str:
     return f"{_digits(value / 1e6)} MFLOP/s"
 
 
+def interval(median: float, low: float, high: float) -> str:
+    """A median in seconds with its interval in the same unit: `0.252 ms [0.250,0.255]`."""
+    middle = seconds(median)
+    scale = {"s": 1.0, "ms": 1e3, "us": 1e6}[middle.split()[-1]]
+    return f"{middle} [{_digits(low * scale)},{_digits(high * scale)}]"
+
+
+def factor(value: float) -> str:
+    """How many times: `1.05x`, `41.2x`, `3.1e+06x`, `inf`."""
+    if not math.isfinite(value):
+        return f"{value:g}"
+    return f"{value:.1e}x" if abs(value) >= 1e5 or 0 < abs(value) < 1e-3 else f"{_digits(value)}x"
+
+
+def relative(value: float) -> str:
+    """A relative error: `3.1e-02`."""
+    return f"{value:.1e}" if math.isfinite(value) else f"{value:g}"
+
+
+def share(value: float) -> str:
+    """A fraction of one as per cent: `43%`."""
+    return f"{100 * value:.0f}%"
+
+
 def _digits(value: float) -> str:
     if value == 0.0 or not math.isfinite(value):
         return f"{value:g}"

@@ -27,8 +27,8 @@ def without_escapes(text: str) -> str:
 
 
 def line(text: str, limit: int = LINE_LIMIT) -> str:
-    """One printable line; what cannot be printed is spelled out, e.g. `\\u202e`."""
-    spelled = _spelled(re.sub(r"\s+", " ", without_escapes(text[: 8 * limit])))
+    r"""One printable line; what cannot be printed is spelled out, e.g. `\u202e`."""
+    spelled = _spelled(re.sub(r"[^\S ]+", " ", without_escapes(text[: 8 * limit])))
     if len(spelled) <= limit and len(text) <= 8 * limit:
         return spelled
     return f"{spelled[:limit]}... ({len(text):,} characters in all)"

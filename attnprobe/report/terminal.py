@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding

@@ -1,0 +1,59 @@
+"""Report -> Document: what each command says, in the order in which a maintainer reads a ticket."""
+
+from __future__ import annotations
+
+from attnprobe.core.report import Report
+from attnprobe.report.compose.backends import backends
+from attnprobe.report.compose.broken import broken, rerouted
+from attnprobe.report.compose.conditions import conditions, reproduce
+from attnprobe.report.compose.environment import environment
+from attnprobe.report.compose.parity import parity
+from attnprobe.report.compose.refusals import refusals
+from attnprobe.report.compose.summary import summary
+from attnprobe.report.compose.timing import timing
+from attnprobe.report.document import Document, Heading
+
+
+def info(report: Report) -> Document:
+    """The machine, and every backend: claim beside fact."""
+    return Document(
+        (
+            Heading("attnprobe info", 1),
+            *summary(report),
+            *environment(report.environment),
+            *backends(report),
+        )
+    )
+
+
+def check(report: Report) -> Document:
+    """Whether every backend is right: the matrix, and each failure with its numbers."""
+    return Document(
+        (
+            Heading("attnprobe check", 1),
+            *summary(report),
+            *parity(report),
+            *broken(report.records),
+            *rerouted(report.records),
+            *refusals(report.records),
+        )
+    )
+
+
+def full(report: Report) -> Document:
+    """Everything, the summary first."""
+    return Document(
+        (
+            Heading("attnprobe report", 1),
+            *summary(report),
+            *environment(report.environment),
+            *backends(report),
+            *parity(report),
+            *broken(report.records),
+            *rerouted(report.records),
+            *refusals(report.records),
+            *timing(report),
+            *conditions(report),
+            *reproduce(report),
+        )
+    )

@@ -1,0 +1,141 @@
+"""One screen: what is wrong, or that nothing wrong was found, and the fastest right backends."""
+
+from __future__ import annotations
+
+from attnprobe.core import units
+from attnprobe.core.report import Report
+from attnprobe.core.trial import Record
+from attnprobe.report.compose import reading
+from attnprobe.report.compose.broken import cases, describe
+from attnprobe.report.compose.glyphs import BROKEN, REROUTED, RIGHT, WRONG, state
+from attnprobe.report.compose.timing import fastest, ranked
+from attnprobe.report.document import (
+    Block,
+    Bullets,
+    Column,
+    Inline,
+    Note,
+    Span,
+    Table,
+    code,
+    codes,
+    line,
+)
+
+
+def summary(report: Report) -> tuple[Block, ...]:
+    """The verdict first, then each thing that is wrong in one line, then what to use."""
+    blocks: list[Block] = []
+    if not report.complete:
+        blocks.append(Note("warning", line("The session did not finish: what follows is a part.")))
+    blocks += [Note("note", line(text)) for text in report.notes]
+    findings = (*_wrong(report), *_broken(report), *_false_claims(report), *_rerouted(report))
+    blocks.append(_verdict(report, bool(findings)))
+    if findings:
+        blocks.append(Bullets(findings))
+    if table := _fastest(report):
+        blocks.append(table)
+    return tuple(blocks)
+
+
+def _verdict(report: Report, findings: bool) -> Note:
+    if report.environment is not None and not report.environment.usable:
+        why = report.environment.torch_error or "no reason was recorded"
+        return Note("wrong", line(f"torch cannot be imported, so nothing could be run: {why}"))
+    wrong = reading.in_state(report.records, WRONG)
+    facts = [f.name for f in report.backends if f.fact == "wrong"]
+    names = tuple(dict.fromkeys([*(r.trial.backend for r in wrong), *facts]))
+    if names:
+        return Note("wrong", line("Wrong results from ", *codes(names), "."))
+    if findings:
+        return Note("warning", line("No wrong result, but not all is as it is claimed."))
+    right = reading.in_state(report.records, RIGHT)
+    runs = [f for f in report.backends if f.fact == "runs"]
+    if not right and not runs:
+        return Note("warning", line("Nothing ran, so nothing is known to be right."))
+    backends = {r.trial.backend for r in right} or {f.name for f in runs}
+    checked = f", right in {len(right)} of {len(report.records)} trials" if right else ""
+    return Note("good", line(f"Nothing wrong found: {len(backends)} backends run{checked}."))
+
+
+def _wrong(report: Report) -> tuple[Inline, ...]:
+    found = reading.grouped(reading.in_state(report.records, WRONG), lambda r: r.trial.backend)
+    return tuple(
+        line(Span("✗ ", "bad"), code(backend), f" is wrong in {len(same)} trials: ", *cases(same))
+        for backend, same in found.items()
+    )
+
+
+def _broken(report: Report) -> tuple[Inline, ...]:
+    claimed = {f.name for f in report.backends if reading.claims_falsely(f)}
+    found = [r for r in reading.in_state(report.records, BROKEN) if r.trial.backend not in claimed]
+    causes = reading.grouped(found, lambda r: (r.trial.backend, describe(r.outcome)))
+    return tuple(
+        line(Span("! ", "bad"), code(backend), f" {words} (", *cases(same, 2), ")")
+        for (backend, words), same in causes.items()
+    )
+
+
+def _false_claims(report: Report) -> tuple[Inline, ...]:
+    false = [f for f in report.backends if reading.claims_falsely(f)]
+    causes = reading.grouped(false, lambda f: (f.fact, f.reasons, f.fix))
+    return tuple(
+        line(
+            Span("≠ ", "bad"),
+            *codes(f.name for f in same),
+            f" {'says' if len(same) == 1 else 'say'}: available. Launched: ",
+            Span(fact.replace("_", " "), "bad"),
+            f", {'; '.join(reasons) or 'without a reason'}.",
+            f" Fix: {fix}" if fix else "",
+        )
+        for (fact, reasons, fix), same in causes.items()
+    )
+
+
+def _rerouted(report: Report) -> tuple[Inline, ...]:
+    found = reading.in_state(report.records, REROUTED)
+    by_backend = reading.grouped(found, lambda r: r.trial.backend)
+    return tuple(
+        line(
+            Span("» ", "weak"), code(backend), " ran in another kernel than its own: ", *cases(same)
+        )
+        for backend, same in by_backend.items()
+    )
+
+
+def _fastest(report: Report) -> Table | None:
+    by_case = reading.grouped(reading.timed(report), lambda r: r.trial.case)
+    rows = tuple(_choice(same) for same in by_case.values())
+    names = ("timed case", "dtype", "fastest that is right", "time", "peak", "remark")
+    columns = tuple(Column(n, "right" if n in ("time", "peak") else "left") for n in names)
+    return Table(columns, rows) if rows else None
+
+
+def _choice(records: list[Record]) -> tuple[Inline, ...]:
+    case = records[0].trial.case
+    best = fastest(records)
+    head = (line(reading.case_name(case)), line(reading.dtype(case)))
+    if best is None:
+        return (*head, line(Span("none", "bad")), line("-"), line("-"), line())
+    cost, memory = reading.cost(best), reading.timing(best)
+    assert cost is not None  # fastest() asks for it
+    peak = units.size(memory.peak_bytes) if memory and memory.peak_bytes is not None else "-"
+    time = f"{units.interval(cost.median, cost.low, cost.high)} {case.passes}"
+    return (*head, line(code(best.trial.backend)), line(time), line(peak), _remark(best, records))
+
+
+def _remark(best: Record, records: list[Record]) -> Inline:
+    cost = reading.cost(best)
+    assert cost is not None  # fastest() asks for it
+    parts: list[str] = []
+    for other in ranked(records):
+        theirs = reading.cost(other)
+        if other is best or theirs is None:
+            continue
+        if state(other.outcome) is RIGHT and theirs.low <= cost.high:
+            parts.append(f"{other.trial.backend} cannot be told apart")
+        if other.trial.backend == "sdpa-default" and theirs.low > cost.high:
+            parts.append(f"sdpa-default takes {units.factor(theirs.median / cost.median)}")
+        if state(other.outcome) is WRONG and theirs.median < cost.median:
+            parts.append(f"{other.trial.backend} is faster and wrong")
+    return line("; ".join(parts))

@@ -1,0 +1,113 @@
+"""The JSON that other tools rely on: its keys are stable from the first release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.jsonio import encode
+from attnprobe.core.outcome import OUTCOME_KINDS, Measured
+from attnprobe.core.parity import Parity
+from attnprobe.core.report import Report
+from attnprobe.core.timing import Timing
+from attnprobe.core.trial import Record
+from attnprobe.report.compose import reading
+
+Json = dict[str, Any]
+
+_BAD_ENDS = tuple(kind for kind in OUTCOME_KINDS if kind != "measured")
+
+
+def info(report: Report) -> Json:
+    """The machine and every backend, claim beside fact."""
+    return {**_head(report), "backends": [_backend(fact) for fact in report.backends]}
+
+
+def check(report: Report) -> Json:
+    """Counts per backend and every comparison."""
+    records = reading.checks(report)
+    trials = [_trial(record) for record in records]
+    return {**_head(report), "summary": _counts(records), "trials": trials}
+
+
+def profile(report: Report) -> Json:
+    """Every timed trial, times in seconds and memory in bytes, with the verdict of that trial."""
+    return {**_head(report), "trials": [_timed(record) for record in reading.timed(report)]}
+
+
+def full(report: Report) -> Json:
+    """All of it in one document."""
+    return {
+        **info(report),
+        "check": {k: v for k, v in check(report).items() if k in ("summary", "trials")},
+        "profile": {"trials": profile(report)["trials"]},
+    }
+
+
+def dumps(view: Json) -> str:
+    """The view as text; pure ASCII, so that printing it cannot steer a terminal."""
+    return json.dumps(view, indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def _head(report: Report) -> Json:
+    environment = encode(report.environment)
+    return {
+        "schema": report.schema,
+        "command": report.command,
+        "workload": report.workload,
+        "seed": report.seed,
+        "started": report.started,
+        "seconds": encode(report.seconds),
+        "complete": report.complete,
+        "notes": list(report.notes),
+        "devices": environment.pop("gpus") if environment else [],
+        "environment": environment,
+    }
+
+
+def _backend(fact: BackendFact) -> Json:
+    encoded: Json = encode(fact)
+    return encoded
+
+
+def _counts(records: Iterable[Record]) -> dict[str, dict[str, int]]:
+    keys = ("pass", "fail", "no_power", "none", *_BAD_ENDS)
+    counts: dict[str, dict[str, int]] = {}
+    for record in records:
+        mine = counts.setdefault(record.trial.backend, dict.fromkeys(keys, 0))
+        measured = isinstance(record.outcome, Measured)
+        mine[_parity(record).verdict if measured else record.outcome.kind] += 1
+    return counts
+
+
+def _trial(record: Record) -> Json:
+    parity = _parity(record)
+    case = record.trial.case
+    outcome: Json = encode(record.outcome)
+    return {
+        "id": record.trial.id,
+        "backend": record.trial.backend,
+        "case": {"id": case.id, "label": case.label, **encode(case)},
+        "outcome": {k: v for k, v in outcome.items() if k not in ("parity", "timing")},
+        **encode(parity),
+        "phases": encode(record.phases),
+    }
+
+
+def _timed(record: Record) -> Json:
+    timing = reading.timing(record) or Timing()
+    rate = timing.flops / timing.fwd_s.median / 1e12 if timing.flops and timing.fwd_s else None
+    kernels = record.outcome.kernels if isinstance(record.outcome, Measured) else ()
+    return {
+        **_trial(record),
+        **encode(timing),
+        "tflops": rate,
+        "kernels": list(kernels),
+    }
+
+
+def _parity(record: Record) -> Parity:
+    found = record.outcome.parity if isinstance(record.outcome, Measured) else None
+    return found or Parity(verdict="none", contract="")
