@@ -15,6 +15,7 @@ Fact = Literal[
     "out_of_memory",
     "absent",
     "broken",
+    "not_run",
 ]
 
 

@@ -1,0 +1,147 @@
+"""Which shared libraries the installed extensions need, and which of them the loader would not find.
+
+Said without importing anything, so that a library that kills its process can be explained too. The
+search order is ld.so(8)'s: DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the cache, the default folders. What
+`import torch` has loaded by then is found by its soname alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attnprobe.core.environment import LoadedLibrary
+from attnprobe.core.paths import public
+from attnprobe.probe import elf
+
+_CACHE_LINE = re.compile(r"^\s+(\S+) \((?=.*(?:x86-64|AArch64)).*\) => (\S+)$", re.MULTILINE)
+
+
+@dataclass
+class Loader:
+    """Finds sonames as the dynamic loader would.
+
+    Args:
+        folders: LD_LIBRARY_PATH.
+        cache: soname -> path, as `ldconfig -p` prints it.
+        loaded: Sonames that are in the process already, with their paths.
+    """
+
+    folders: tuple[str, ...] = ()
+    cache: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, str] = field(default_factory=dict)
+
+    def find(self, soname: str, rpath: Iterable[str], runpath: Iterable[str]) -> str:
+        """Path of a soname; empty when the loader would not find it."""
+        if soname in self.loaded:
+            return self.loaded[soname]
+        for folder in (*rpath, *self.folders, *runpath):
+            if (Path(folder) / soname).is_file():
+                return str(Path(folder) / soname)
+        return self.cache.get(soname, "")
+
+    def load(self, path: str, inherited: tuple[str, ...] = ()) -> dict[str, str]:
+        """Loads a file and all it needs, on paper.
+
+        Returns:
+            Sonames that are not found -> name of the file that needs them.
+
+        Raises:
+            ValueError: The file is no ELF library.
+            OSError: It cannot be read.
+        """
+        library = elf.read(path)
+        self.loaded[library.soname or Path(path).name] = path
+        self.loaded.setdefault(Path(path).name, path)
+        # ld.so(8): DT_RPATH also serves what this library needs, unless it has a DT_RUNPATH
+        rpath = inherited if library.runpath else (*library.rpath, *inherited)
+        missing: dict[str, str] = {}
+        for soname in library.needed:
+            if soname in self.loaded:
+                continue
+            found = self.find(soname, rpath, library.runpath)
+            if not found:
+                missing[soname] = Path(path).name
+            elif found.startswith(("/lib", "/usr/lib")):
+                self.loaded[soname] = found  # the system's own libraries are taken to be whole
+            else:
+                missing |= self.load(found, rpath)
+        return missing
+
+
+def system_loader() -> Loader:
+    """The loader of this machine: its environment and its cache."""
+    folders = tuple(f for f in os.environ.get("LD_LIBRARY_PATH", "").split(":") if f)
+    for command in ("/sbin/ldconfig", "ldconfig"):
+        try:
+            listed = subprocess.run(
+                [command, "-p"], capture_output=True, text=True, timeout=20, check=True
+            ).stdout
+        except (OSError, subprocess.SubprocessError):
+            continue
+        found = _CACHE_LINE.findall(listed)
+        return Loader(folders, dict(reversed(found)))
+    return Loader(folders)
+
+
+def missing(
+    extensions: Iterable[tuple[str, str]], roots: Iterable[str], loader: Loader
+) -> tuple[LoadedLibrary, ...]:
+    """What the extensions of installed packages need and would not get after `import torch`.
+
+    Args:
+        extensions: (path, distribution) of each extension library.
+        roots: Folders on the interpreter's path.
+        loader: Where to look.
+    """
+    roots = tuple(roots)
+    found: list[LoadedLibrary] = []
+    for name in ("libtorch_global_deps.so", "libtorch_python.so"):
+        for path in _glob(roots, f"torch/lib/{name}"):
+            found += _lacks(path, "torch", roots, loader)
+    for path, owner in extensions:
+        found += _lacks(path, owner, roots, loader)
+    return tuple(found)
+
+
+def _lacks(path: str, owner: str, roots: tuple[str, ...], loader: Loader) -> list[LoadedLibrary]:
+    """Missing sonames of one library; none when the file cannot be judged (not ELF, not there)."""
+    try:
+        lacks = loader.load(path)
+    except (OSError, ValueError):
+        return []
+    return [
+        LoadedLibrary(
+            name=soname,
+            needed_by=f"{owner}: {file}",
+            missing=True,
+            elsewhere=public(next(iter(_copies(roots, soname)), "")),
+            others=_others(roots, soname, loader),
+        )
+        for soname, file in lacks.items()
+    ]
+
+
+def _others(roots: tuple[str, ...], soname: str, loader: Loader) -> tuple[str, ...]:
+    """Other versions of a library that are loaded, or lie where NVIDIA's wheels put them."""
+    stem = soname.split(".so")[0] + ".so."
+    names = {name for name in (*loader.loaded, *loader.cache) if name.startswith(stem)}
+    names |= {Path(path).name for path in _copies(roots, stem + "*")}
+    return tuple(sorted(names - {soname}))
+
+
+def _copies(roots: tuple[str, ...], pattern: str) -> list[str]:
+    """Files in `nvidia/*/lib`, `nvidia/*/lib/*` and `torch/lib` of any root."""
+    return [
+        path
+        for folder in ("nvidia/*/lib", "nvidia/*/lib/*", "torch/lib")
+        for path in _glob(roots, f"{folder}/{pattern}")
+    ]
+
+
+def _glob(roots: tuple[str, ...], pattern: str) -> list[str]:
+    return [str(path) for root in roots for path in sorted(Path(root).glob(pattern))]

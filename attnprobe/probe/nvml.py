@@ -1,0 +1,132 @@
+"""GPUs as the driver's own library sees them. The only place that imports pynvml (nvidia-ml-py).
+
+NVML needs no CUDA context, so asking disturbs nothing. Names and bits:
+https://docs.nvidia.com/deploy/nvml-api/ (device queries, clocks event reasons).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pynvml
+
+from attnprobe.core.environment import Gpu
+
+THROTTLE = {
+    0x2: "application clocks are set",
+    0x4: "software power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "hardware power brake",
+    0x100: "display clock setting",
+}
+"""Clocks event reasons that hold clocks down. An idle GPU (0x1) is not held down."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What NVML says.
+
+    Args:
+        driver: Driver version; empty without a driver.
+        cuda_driver: CUDA version that the driver supports, `13.0`.
+        gpus: One record per GPU.
+        gaps: What could not be asked, and why.
+    """
+
+    driver: str = ""
+    cuda_driver: str = ""
+    gpus: tuple[Gpu, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+
+def read(library: Any = pynvml) -> Seen:
+    """Asks NVML everything; never raises.
+
+    Args:
+        library: The module `pynvml`, or a stand-in.
+    """
+    try:
+        library.nvmlInit()
+    except library.NVMLError as error:
+        return Seen(gaps=(f"NVML: {error}: no driver, no GPU, or none visible in this container",))
+    try:
+        return _read(library)
+    finally:
+        with suppress(library.NVMLError):
+            library.nvmlShutdown()
+
+
+def _read(library: Any) -> Seen:
+    gaps: list[str] = []
+
+    def ask(query: str, *arguments: Any) -> Any:
+        """One query; None and a gap when the driver or this GPU does not support it."""
+        call: Callable[..., Any] | None = getattr(library, query, None)
+        try:
+            answer = call(*arguments) if call else None
+        except library.NVMLError as error:
+            gaps.append(f"NVML: {query.removeprefix('nvml')}: {error}")
+            return None
+        return answer.decode() if isinstance(answer, bytes) else answer
+
+    cuda = ask("nvmlSystemGetCudaDriverVersion_v2") or 0
+    gpus = []
+    for index in range(ask("nvmlDeviceGetCount") or 0):
+        handle = ask("nvmlDeviceGetHandleByIndex", index)
+        if handle is not None:
+            gpus.append(_gpu(index, handle, ask, library))
+    return Seen(
+        driver=ask("nvmlSystemGetDriverVersion") or "",
+        cuda_driver=f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda else "",
+        gpus=tuple(gpus),
+        gaps=tuple(dict.fromkeys(gaps)),
+    )
+
+
+def _gpu(index: int, handle: Any, ask: Callable[..., Any], library: Any) -> Gpu:
+    """One GPU: every query may be unsupported (ECC on consumer cards, clocks under MIG)."""
+
+    def pair(now: str, most: str, *which: Any) -> tuple[Any, Any] | None:
+        values = ask(now, handle, *which), ask(most, handle, *which)
+        return None if None in values else values
+
+    memory = ask("nvmlDeviceGetMemoryInfo", handle)
+    power = pair("nvmlDeviceGetPowerUsage", "nvmlDeviceGetEnforcedPowerLimit")  # milliwatts
+    ecc = ask("nvmlDeviceGetEccMode", handle)
+    mig = ask("nvmlDeviceGetMigMode", handle)
+    processes = ask("nvmlDeviceGetComputeRunningProcesses", handle)
+    held = ask("nvmlDeviceGetCurrentClocksEventReasons", handle) or 0
+    return Gpu(
+        index=index,
+        uuid=ask("nvmlDeviceGetUUID", handle) or "",
+        name=ask("nvmlDeviceGetName", handle) or "",
+        capability=ask("nvmlDeviceGetCudaComputeCapability", handle),
+        memory_bytes=memory and memory.total,
+        memory_used_bytes=memory and memory.used,
+        sm_clock_mhz=pair(
+            "nvmlDeviceGetClockInfo", "nvmlDeviceGetMaxClockInfo", library.NVML_CLOCK_SM
+        ),
+        memory_clock_mhz=pair(
+            "nvmlDeviceGetClockInfo", "nvmlDeviceGetMaxClockInfo", library.NVML_CLOCK_MEM
+        ),
+        temperature_c=ask("nvmlDeviceGetTemperature", handle, library.NVML_TEMPERATURE_GPU),
+        power_w=power and (power[0] / 1000, power[1] / 1000),
+        throttle=tuple(words for bit, words in THROTTLE.items() if held & bit),
+        ecc=ecc and bool(ecc[0]),
+        ecc_errors=ask(
+            "nvmlDeviceGetTotalEccErrors",
+            handle,
+            library.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+            library.NVML_VOLATILE_ECC,
+        )
+        if ecc and ecc[0]
+        else None,
+        mig=mig and bool(mig[0]),
+        processes=None if processes is None else len(processes),
+    )

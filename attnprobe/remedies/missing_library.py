@@ -1,0 +1,56 @@
+"""An extension needs a shared library that the loader does not find.
+
+xformers 0.0.35's wheel is built for CUDA 12.8 and needs `libcudart.so.12`; beside a CUDA 13 torch only
+`libcudart.so.13` is loaded, its import warns, and from then on every operator refuses (xformers#1241).
+It works once `nvidia-cuda-runtime-cu12` is installed and loaded first: seen with torch 2.11.0+cu130.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.environment import Environment, LoadedLibrary
+
+
+def matches(environment: Environment, facts: tuple[BackendFact, ...]) -> str | None:
+    """Names each library that is missing, who needs it, what is there instead, and the way out."""
+    by_owner: dict[str, list[LoadedLibrary]] = {}
+    for library in environment.libraries:
+        if library.missing:
+            by_owner.setdefault(library.needed_by, []).append(library)
+    return " ".join(_one(owner, missing) for owner, missing in by_owner.items()) or None
+
+
+def _one(owner: str, missing: list[LoadedLibrary]) -> str:
+    names = {library.name for library in missing}
+    listed = ", ".join(_described(library) for library in missing)
+    what = f"{owner} needs {listed}."
+    if "libtorch_cuda.so" in names:
+        return f"{what} Fix: it was built for a CUDA build of torch; install one, or nothing of it runs."
+    runtime = next((x for x in missing if x.name.startswith("libcudart.so.")), missing[0])
+    if runtime.elsewhere:
+        folder = runtime.elsewhere.rpartition("/")[0]
+        return f"{what} Fix: put {folder} on LD_LIBRARY_PATH, or {_preload(runtime.name)}."
+    major = re.search(r"libcudart\.so\.(\d+)", runtime.name)
+    if major:
+        package = (
+            f"nvidia-cuda-runtime-cu{major[1]}" if int(major[1]) < 13 else "nvidia-cuda-runtime"
+        )
+        return (
+            f"{what} Fix: install {owner.partition(':')[0]} for the CUDA version of this torch; or "
+            f"pip install {package} and {_preload(runtime.name)}."
+        )
+    return f"{what} Fix: install the package that holds it, or put its folder on LD_LIBRARY_PATH."
+
+
+def _described(library: LoadedLibrary) -> str:
+    if library.elsewhere:
+        return f"{library.name} (it lies in {library.elsewhere}, where the loader does not look)"
+    if library.others:
+        return f"{library.name} (only {', '.join(library.others)} is present)"
+    return f"{library.name} (not found)"
+
+
+def _preload(soname: str) -> str:
+    return f"load {soname} first with ctypes.CDLL(PATH, ctypes.RTLD_GLOBAL)"
