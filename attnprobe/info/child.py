@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.jsonio import decode
-from attnprobe.core.outcome import OUTCOME_KINDS, Crashed, Outcome, Raised, TimedOut
+from attnprobe.core.outcome import OUTCOME_KINDS, Outcome, Raised, TimedOut
 from attnprobe.errors import UnusableHost
 from attnprobe.info.words import reasons
 
 _FACTS_S = 120.0  # the first CUDA call of a machine with many GPUs takes tens of seconds
 _CLAIM_S = 120.0  # importing flash-attn or xformers on a cold disk
+_CLAIM_AGAIN_S = 15.0  # another backend of a package that has hung once
 
 
 class Answered(Protocol):
@@ -38,28 +39,22 @@ def facts(child: Child) -> dict[str, Any] | Outcome:
 def claims(child: Child, names: Iterable[str]) -> dict[str, Claim]:
     """Asks one backend at a time, so that a death is charged to the package that caused it.
 
-    Once a package has ended the child, its other backends are not asked: they would import the same
-    libraries, and a hang costs a deadline each.
-
     Args:
         child: The worker.
         names: Backend names; those of one package share the part before the first `-`.
     """
     found: dict[str, Claim] = {}
-    deadly: dict[str, str] = {}
+    hung: set[str] = set()
     for name in names:
         family = name.partition("-")[0]
-        if family in deadly:
-            found[name] = Claim(available=None, error=f"not asked, because {deadly[family]}")
-            continue
-        answer = _asked(child, {"do": "claims", "backends": [name]}, _CLAIM_S)
+        limit_s = _CLAIM_AGAIN_S if family in hung else _CLAIM_S
+        answer = _asked(child, {"do": "claims", "backends": [name]}, limit_s)
         if isinstance(answer, dict):
             found[name] = decode(Claim, answer[name], {})
             continue
-        words = "; ".join(reasons(answer))
-        found[name] = Claim(available=None, error=words)
-        if isinstance(answer, (Crashed, TimedOut)):
-            deadly[family] = f"asking {name} ended the child ({words})"
+        found[name] = Claim(available=None, error="; ".join(reasons(answer)))
+        if isinstance(answer, TimedOut):
+            hung.add(family)
     return found
 
 

@@ -1,8 +1,8 @@
 """xFormers' attention has moved to MSLK, which is not there.
 
 After 0.0.35, `xformers.ops` re-exports attention from `mslk` inside `except ModuleNotFoundError`, so
-that without it the import succeeds and `memory_efficient_attention` does not exist (xformers commit ca6d2aa).
-The distribution `mslk` 0.0.0 is an empty placeholder; the kernels are in `mslk-cuda`.
+that without it the import succeeds and `memory_efficient_attention` does not exist (xformers commit
+ca6d2aa). The distribution `mslk` 0.0.0 is an empty placeholder; the kernels are in `mslk-cuda`.
 """
 
 from __future__ import annotations

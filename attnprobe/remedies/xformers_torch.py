@@ -27,5 +27,5 @@ def matches(environment: Environment, facts: tuple[BackendFact, ...]) -> str | N
         return None
     return (
         f"xformers {xformers.version} was built for torch {built[1]}, and torch {here} is installed. "
-        f"Fix: install the xformers release for torch {here}, or {'a newer' if stable else 'that'} torch."
+        f"Fix: install the xformers for torch {here}, or {'a newer' if stable else 'that'} torch."
     )

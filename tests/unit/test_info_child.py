@@ -1,0 +1,76 @@
+"""Claims survive whatever asking for them does to the child."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attnprobe.core.backend_fact import Claim
+from attnprobe.core.jsonio import encode
+from attnprobe.core.outcome import Crashed, Outcome, Raised, TimedOut
+from attnprobe.errors import UnusableHost
+from attnprobe.info.child import claims, facts
+
+
+@dataclass(frozen=True)
+class Said:
+    """A stand-in for worker.host.Answer."""
+
+    data: Any
+
+
+@dataclass
+class FakeChild:
+    """Answers by backend name; keeps the deadlines it was given."""
+
+    replies: Mapping[str, Any]
+    deadlines: dict[str, float] = field(default_factory=dict)
+
+    def ask(self, message: Mapping[str, Any], deadline_s: float) -> Said | Outcome:
+        name = message.get("backends", [message["do"]])[0]
+        self.deadlines[name] = deadline_s
+        reply = self.replies[name]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply if isinstance(reply, Outcome) else Said(encode(reply))
+
+
+FINE = Claim(True, "available", package="xformers", version="0.0.35")
+
+
+def test_a_death_is_charged_to_the_backend_that_was_asked() -> None:
+    """An import that segfaults makes one claim an error; those before and after it are answered."""
+    child = FakeChild(
+        {
+            "eager": {"eager": FINE},
+            "flash-attn-3": Crashed("claims", signal="SIGSEGV", stderr_tail="one\nlast words"),
+            "varlen": {"varlen": FINE},
+        }
+    )
+    found = claims(child, ["eager", "flash-attn-3", "varlen"])
+    assert found["eager"] == found["varlen"] == FINE
+    assert found["flash-attn-3"].error == "claims: child died of SIGSEGV | last words"
+
+
+def test_a_package_that_hung_once_gets_less_time() -> None:
+    """Seven backends of a package whose import hangs must not cost seven full deadlines."""
+    late = TimedOut("claims", 1.0)
+    child = FakeChild({"xformers-a": late, "xformers-b": late, "varlen": {"varlen": FINE}})
+    claims(child, ["xformers-a", "xformers-b", "varlen"])
+    assert child.deadlines["xformers-b"] < child.deadlines["xformers-a"]
+    assert child.deadlines["varlen"] == child.deadlines["xformers-a"]
+
+
+def test_an_exception_in_the_child_arrives_as_an_outcome() -> None:
+    """The child encodes why it could not answer; the host sees the same outcome."""
+    raised = Raised("facts", "ModuleNotFoundError", "No module named 'torch'")
+    assert facts(FakeChild({"facts": raised})) == raised
+    assert facts(FakeChild({"facts": Said(encode(raised)).data})) == raised
+
+
+def test_a_host_that_cannot_start_a_child_is_a_reason() -> None:
+    """On a system without POSIX processes `info` still reports what the host knows."""
+    answer = facts(FakeChild({"facts": UnusableHost("measurements need a POSIX system")}))
+    assert isinstance(answer, Raised)
+    assert "POSIX" in answer.message
