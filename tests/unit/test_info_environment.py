@@ -11,7 +11,7 @@ from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import Crashed, Raised
 from attnprobe.info import environment
 from attnprobe.probe import nvml
-from tests.unit.test_info_child import FakeChild
+from tests.unit.fake_child import FakeChild
 
 H200 = Gpu(0, "GPU-aa11", "NVIDIA H200", (9, 0), 150 * 2**30, 2**20)
 
@@ -73,12 +73,15 @@ def test_without_nvml_gpus_come_from_torch(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
-        (Raised("facts", "ModuleNotFoundError", "No module named 'torch'"), "No module named 'torch'"),
+        (
+            Raised("facts", "ModuleNotFoundError", "No module named 'torch'"),
+            "No module named 'torch'",
+        ),
         (Crashed("import", signal="SIGABRT"), "SIGABRT"),
     ],
 )
 def test_without_torch_the_rest_is_still_told(outcome: Raised | Crashed, words: str) -> None:
-    """torch absent, or an import that kills the child: everything else is there, and why not."""
+    """Torch absent, or an import that kills the child: everything else is there, and why not."""
     found = environment.collect(FakeChild({"facts": outcome}))
     assert not found.usable
     assert words in found.torch_error
