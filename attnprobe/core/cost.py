@@ -81,12 +81,18 @@ def attended_pairs(case: Case, indices: Indices | None = None) -> int:
     return case.Hq * sum(counts[s.Mq, s.Mkv] for s in case.sequences)
 
 
-def flops(case: Case, passes: Pass, indices: Indices | None = None) -> int:
-    """Floating-point operations of the attended pairs; the formula is `FLOPS_TEXT`."""
+def flops(case: Case, passes: Pass, attended: int | None = None) -> int:
+    """Floating-point operations of the attended pairs; the formula is `FLOPS_TEXT`.
+
+    Args:
+        case: The attention call.
+        passes: Which part of it.
+        attended: `attended_pairs(case)`, where it has been counted already.
+    """
     fwd = 2 * (case.K + case.Kv)
     bwd = 2 * (3 * case.K + 2 * case.Kv)
-    per_pair = {"fwd": fwd, "bwd": bwd, "fwd+bwd": fwd + bwd}
-    return attended_pairs(case, indices) * per_pair[passes]
+    per_pair = {"fwd": fwd, "bwd": bwd, "fwd+bwd": fwd + bwd}[passes]
+    return (attended_pairs(case) if attended is None else attended) * per_pair
 
 
 def bytes_min(case: Case, passes: Pass) -> int:

@@ -18,10 +18,10 @@ class Duration:
         high: Upper end.
         n: Number of calls that were timed.
         rounds: Number of rounds they came in; the interval is between rounds, never within one.
-        wall_s: Seconds per call as the host sees them, calls back to back; None on CPU, where it is
-            the same thing.
-        launch_bound: True when the host needs longer to launch the call than the GPU to run it, so
-            that the user waits `wall_s` and not `median`.
+        launch_bound: True when launching the call takes the host about as long as running it takes
+            the GPU, or longer: then a loop of such calls takes `wall_s` each and not `median`.
+        wall_s: Seconds per call, calls back to back, as the host sees them; None where the GPU sets
+            the pace, and on CPU.
         tflops: Model FLOP of this pass over `median`, in units of 1e12 per second.
         roofline_share: Least time by the measured rates of this device over `median`.
         bound: Which of those rates sets the least time.
@@ -32,8 +32,8 @@ class Duration:
     high: float
     n: int
     rounds: int = 0
-    wall_s: float | None = None
     launch_bound: bool = False
+    wall_s: float | None = None
     tflops: float | None = None
     roofline_share: float | None = None
     bound: Bound | None = None

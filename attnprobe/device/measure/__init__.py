@@ -1,0 +1,11 @@
+"""What a case costs on this device: time, memory, kernels, and the limit they are held against.
+
+`measure` answers one case with one backend; `compare` (paired.py) says which of several is faster;
+`observe` and `unexpected` (kernels.py) say what really ran.
+"""
+
+from attnprobe.device.measure.kernels import believed, observe, unexpected
+from attnprobe.device.measure.paired import Comparison, compare
+from attnprobe.device.measure.timing import first_call, measure
+
+__all__ = ["Comparison", "believed", "compare", "first_call", "measure", "observe", "unexpected"]

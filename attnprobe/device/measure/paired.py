@@ -1,0 +1,81 @@
+"""Which of several contestants is faster: the same rounds, and only ratios within a round count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from attnprobe.core.timing import Ratio
+from attnprobe.device.measure.clocks import Call, Clock
+from attnprobe.device.measure.sampling import Series, collect
+from attnprobe.device.measure.statistics import CONFIDENCE, log_ratios, median_interval
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Contestants against one of them.
+
+    Args:
+        to: The one that the others are compared to.
+        ratios: time(contestant) / time(to), by contestant.
+        series: What they were made from.
+        withheld: Why a ratio is missing, each as `contestant: reason`.
+    """
+
+    to: str
+    ratios: dict[str, Ratio]
+    series: dict[str, Series]
+    withheld: tuple[str, ...] = ()
+
+
+def ratio(of: Series, to: Series, confidence: float = CONFIDENCE) -> Ratio | None:
+    """Median of the log-ratios of paired rounds, with its interval; None with too few rounds."""
+    logs = log_ratios(of.medians, to.medians)
+    interval = median_interval(logs, confidence)
+    if interval is None:
+        return None
+    low, high = interval
+    return Ratio(math.exp(median(logs)), math.exp(low), math.exp(high), len(logs))
+
+
+def compare(
+    calls: Mapping[str, Call],
+    to: str,
+    clock: Clock,
+    budget_s: float,
+    target_ci: float,
+    seed: int = 0,
+) -> Comparison:
+    """Times all contestants interleaved and compares each with `to`.
+
+    Sequential blocks of the same function were called different in 30% of A/A tests on a shared
+    machine, interleaved pairs in 10%, with intervals half as wide. The 5% that may be wrong are
+    shared among all comparisons (Bonferroni).
+
+    Args:
+        calls: Contestants by name.
+        to: Name of the one to compare with.
+        clock: How time is taken.
+        budget_s: Seconds for all of it.
+        target_ci: Half width of the interval of log(ratio) that suffices.
+        seed: Seed of the order within rounds.
+    """
+    others = [name for name in calls if name != to]
+    confidence = 1.0 - (1.0 - CONFIDENCE) / max(1, len(others))
+
+    def narrow(series: Mapping[str, Series]) -> bool:
+        found = [ratio(series[name], series[to], confidence) for name in others]
+        return all(r is not None and math.log(r.high / r.low) / 2 <= target_ci for r in found)
+
+    series = collect(calls, clock, budget_s, narrow, seed)
+    ratios, withheld = {}, []
+    for name in others:
+        found = ratio(series[name], series[to], confidence)
+        if found is None:
+            rounds = len(series[name].rounds)
+            withheld.append(f"{name}: {rounds} rounds are too few for an interval")
+        else:
+            ratios[name] = found
+    return Comparison(to, ratios, series, tuple(withheld))

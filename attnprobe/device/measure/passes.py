@@ -1,0 +1,95 @@
+"""Forward, backward alone, and both: what is timed in each, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle
+
+import torch
+from torch import Tensor
+
+from attnprobe.core.case import Pass
+from attnprobe.device.backends.base import Prepared
+from attnprobe.device.inputs import Inputs
+from attnprobe.device.measure.clocks import Call
+from attnprobe.device.measure.cold import Cold
+
+
+def wanted(prepared: Prepared, inputs: Inputs) -> tuple[Pass, ...]:
+    """The passes that answer the case: all three when it asks for forward and backward."""
+    if not inputs.case.wants_backward or not _leaves(prepared):
+        return ("fwd",)
+    return ("bwd",) if inputs.case.passes == "bwd" else ("fwd", "bwd", "fwd+bwd")
+
+
+def _leaves(prepared: Prepared) -> list[Tensor]:
+    return [leaf for leaf in prepared.leaves.values() if leaf.requires_grad]
+
+
+def cotangent(prepared: Prepared, inputs: Inputs, out: Tensor) -> Tensor:
+    """The gradient of the output, laid out in memory like the output itself.
+
+    `out.sum().backward()` would hand the kernels an expanded tensor of stride 0, which cuDNN copies
+    first and no training ever sends (pytorch#138529, #141147).
+    """
+    native = prepared.layout.native("out", inputs.dout)
+    if native.is_nested:
+        return native
+    return torch.empty_like(out).copy_(native)
+
+
+def gradients(prepared: Prepared, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
+    """Backward alone: `torch.autograd.grad` writes no `.grad`, so nothing is accumulated or zeroed."""
+    return torch.autograd.grad(out, _leaves(prepared), dout, allow_unused=True)
+
+
+def once(prepared: Prepared, inputs: Inputs) -> Callable[[], object]:
+    """The whole case, run once and kept alive: for the profiler and for peak memory."""
+    if "fwd" in wanted(prepared, inputs) and not inputs.case.wants_backward:
+        return prepared.launch
+    dout = cotangent(prepared, inputs, prepared.launch())
+
+    def both() -> object:
+        out = prepared.launch()
+        return out, gradients(prepared, out, dout)
+
+    return both
+
+
+def calls(cold: Cold, inputs: Inputs) -> dict[str, Call]:
+    """One `Call` per wanted pass.
+
+    Backward runs a fresh forward before each sample, outside the timed region, instead of keeping one
+    graph with `retain_graph=True`: a compiled backward frees what it saved ("donated buffers"), and a
+    retained graph per copy of the inputs would hold a score matrix each. Its inputs have just been
+    used, so on CUDA it is always preceded by a flush where anything is cold.
+    """
+    first = cold.copies[0]
+    passes = wanted(first, inputs)
+    dout = cotangent(first, inputs, first.launch())
+    copies = cycle(cold.copies)
+
+    def next_copy() -> Prepared:
+        cold.before_forward()
+        return next(copies)
+
+    def forward_of(prepared: Prepared) -> Tensor:
+        return prepared.launch()
+
+    def graph() -> Tensor:
+        out = first.launch()
+        cold.before_backward()
+        return out
+
+    def backward_of(out: Tensor) -> object:
+        return gradients(first, out, dout)
+
+    def both_of(prepared: Prepared) -> object:
+        return gradients(prepared, prepared.launch(), dout)
+
+    found: dict[Pass, Call] = {
+        "fwd": Call(forward_of, next_copy),
+        "bwd": Call(backward_of, graph),
+        "fwd+bwd": Call(both_of, next_copy),
+    }
+    return {name: found[name] for name in passes}

@@ -1,0 +1,150 @@
+"""Rounds of short bursts, all contestants in random order, until the interval is narrow enough."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from attnprobe.core.timing import Duration
+from attnprobe.device.measure.clocks import Call, Clock, Reading
+from attnprobe.device.measure.statistics import drift, median_interval, rounds_needed
+
+BURST_S = 2e-3  # a round lasts about this long: short enough that many are spread over the budget
+BURST_MAX = 20
+ROUNDS_MIN = 10  # before sampling may stop early
+STEADY = 0.02  # two successive warm-up bursts agree within this
+PATIENCE = 3  # how many budgets the fewest rounds with an interval may take
+WIDEST = 0.10  # relative half width above which a median is not reported
+DRIFT = (
+    1.05  # halves of a run that differ by more (and by more than the interval) are no one number
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """All rounds of one contestant.
+
+    Args:
+        rounds: Readings, burst by burst, in the order in which they were taken.
+    """
+
+    rounds: tuple[tuple[Reading, ...], ...]
+
+    @property
+    def medians(self) -> list[float]:
+        """One value a round.
+
+        Rounds, not readings, are the unit: the readings of one burst agree with each other much better
+        than with those of a minute later, and an interval made of them covers nothing.
+        """
+        return [median(reading.seconds for reading in burst) for burst in self.rounds]
+
+    @property
+    def host_s(self) -> float:
+        """Median time to launch, over all readings."""
+        return median(reading.host_s for burst in self.rounds for reading in burst)
+
+    @property
+    def disturbed(self) -> float:
+        """Share of readings that were disturbed."""
+        flags = [reading.disturbed for burst in self.rounds for reading in burst]
+        return sum(flags) / len(flags)
+
+    def half_width(self) -> float:
+        """Relative half width of the interval; inf while there are too few rounds."""
+        medians = self.medians
+        interval = median_interval(medians)
+        if interval is None:
+            return float("inf")
+        return (interval[1] - interval[0]) / 2 / median(medians)
+
+    def duration(self) -> Duration | str:
+        """The median with its interval, or why there is none to report."""
+        medians = self.medians
+        n, around = sum(map(len, self.rounds)), f"about {median(medians):.3g} s"
+        interval = median_interval(medians)
+        if interval is None:
+            needed = rounds_needed()
+            return f"{len(medians)} rounds fitted the time; {needed} are needed ({around})"
+        found = Duration(median(medians), *interval, n=n, rounds=len(medians))
+        if found.half_width > WIDEST:
+            return (
+                f"the interval {found.low:.3g} to {found.high:.3g} s is wider than +-{WIDEST:.0%} "
+                f"after {len(medians)} rounds ({around})"
+            )
+        moved = drift(medians)
+        if moved > max(DRIFT, 1 + 2 * found.half_width):
+            return f"unsteady: the halves of the run differ by {moved - 1:.0%} ({around})"
+        return found
+
+
+def warm_up(call: Call, clock: Clock, budget_s: float) -> float:
+    """Calls until two successive bursts agree within `STEADY`, or the budget ends.
+
+    Returns:
+        Seconds that one sample costs, its untimed part included.
+    """
+    begin = clock.now()
+    previous, n, calls = 0.0, 1, 0
+    while True:
+        start = clock.now()
+        current = median(reading.seconds for reading in clock.burst(call, n))
+        calls += n
+        cost = (clock.now() - start) / n
+        steady = abs(current - previous) <= STEADY * current
+        if (steady and calls >= 3) or clock.now() - begin >= budget_s:
+            return cost
+        previous, n = current, _burst(cost)
+
+
+def _burst(cost_s: float) -> int:
+    return max(1, min(BURST_MAX, int(BURST_S / cost_s))) if cost_s > 0 else BURST_MAX
+
+
+def collect(
+    calls: Mapping[str, Call],
+    clock: Clock,
+    budget_s: float,
+    enough: Callable[[Mapping[str, Series]], bool],
+    seed: int = 0,
+) -> dict[str, Series]:
+    """Samples all contestants, interleaved.
+
+    Every round runs each contestant once, in a new random order: what the machine does meanwhile
+    meets all of them alike (google/benchmark docs/random_interleaving.md). Rounds go on for at least
+    half the budget, so that they are spread over time; they end when `enough` is true, asked at
+    counts that grow by a quarter, because an interval that is looked at after every round is narrow
+    by chance sooner or later. The fewest rounds that have an interval are taken even where they cost
+    up to `PATIENCE` budgets.
+
+    Args:
+        calls: What to time, by name.
+        clock: How.
+        budget_s: Seconds for all of it, warm-up included.
+        enough: Whether what was sampled so far suffices.
+        seed: Seed of the order.
+    """
+    order = random.Random(seed)
+    begin = clock.now()
+    costs = {
+        name: warm_up(call, clock, 0.1 * budget_s / len(calls)) for name, call in calls.items()
+    }
+    sizes = {name: _burst(cost) for name, cost in costs.items()}
+    rounds: dict[str, list[tuple[Reading, ...]]] = {name: [] for name in calls}
+    taken, check, lasts = 0, ROUNDS_MIN, sum(costs[name] * sizes[name] for name in calls)
+    while True:
+        elapsed = clock.now() - begin
+        limit = budget_s * (PATIENCE if taken < rounds_needed() else 1)
+        if taken and elapsed + lasts > limit:
+            break
+        if taken >= check and elapsed >= budget_s / 2:
+            if enough({name: Series(tuple(done)) for name, done in rounds.items()}):
+                break
+            check = taken + max(1, taken // 4)
+        start = clock.now()
+        for name in order.sample(list(calls), len(calls)):
+            rounds[name].append(tuple(clock.burst(calls[name], sizes[name])))
+        lasts, taken = clock.now() - start, taken + 1
+    return {name: Series(tuple(done)) for name, done in rounds.items()}

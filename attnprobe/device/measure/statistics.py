@@ -1,0 +1,59 @@
+"""Medians with intervals that make no assumption on how times are distributed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+from statistics import median
+
+CONFIDENCE = 0.95
+
+
+@cache
+def rank(n: int, confidence: float = CONFIDENCE) -> int:
+    """How many values to leave out at each end, so that the rest brackets the median.
+
+    The number of values below the median is binomial with p = 1/2 whatever the distribution; the
+    largest k with 2 P(Bin(n, 1/2) < k) <= 1 - confidence gives the interval x[k-1] .. x[n-k]
+    (David and Nagaraja, Order Statistics, 3rd edition, section 7.1).
+
+    Returns:
+        k; 0 when n values are too few for any interval at this confidence.
+    """
+    tail, k = 0, 0
+    while 2 * (tail + math.comb(n, k)) / 2**n <= 1.0 - confidence:
+        tail += math.comb(n, k)
+        k += 1
+    return k
+
+
+@cache
+def rounds_needed(confidence: float = CONFIDENCE) -> int:
+    """The fewest values that have an interval at all: 6 at 95%."""
+    return next(n for n in range(2, 64) if rank(n, confidence))
+
+
+def median_interval(
+    values: Sequence[float], confidence: float = CONFIDENCE
+) -> tuple[float, float] | None:
+    """The interval of the median by order statistics; None when there are too few values."""
+    k = rank(len(values), confidence)
+    if not k:
+        return None
+    ordered = sorted(values)
+    return ordered[k - 1], ordered[len(values) - k]
+
+
+def drift(values: Sequence[float]) -> float:
+    """By which factor the median of the second half differs from that of the first, at least 1."""
+    half = len(values) // 2
+    if not half:
+        return 1.0
+    first, second = median(values[:half]), median(values[half:])
+    return max(first, second) / min(first, second) if min(first, second) > 0 else 1.0
+
+
+def log_ratios(of: Iterable[float], to: Iterable[float]) -> list[float]:
+    """log(of / to) round by round: what moves both sides alike cancels."""
+    return [math.log(a / b) for a, b in zip(of, to, strict=True)]
