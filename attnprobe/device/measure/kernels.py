@@ -28,7 +28,7 @@ _FUSED = re.compile(
 _MATH = re.compile(r"_scaled_dot_product_attention_math")
 
 
-def observe(run: Callable[[], object], device: torch.device) -> tuple[str, ...]:
+def observe(run: Callable[[], object], device: str | torch.device) -> tuple[str, ...]:
     """Names of what a call launched, each once, in the order of their first launch.
 
     CUDA: kernels as CUPTI reports them (torch.profiler); starting it costs up to a second once a
@@ -42,7 +42,8 @@ def observe(run: Callable[[], object], device: torch.device) -> tuple[str, ...]:
     Returns:
         Empty when the profiler saw nothing (another profiler holds the device, say).
     """
-    return _cuda(run, device) if device.type == "cuda" else _cpu(run)
+    where = torch.device(device)
+    return _cuda(run, where) if where.type == "cuda" else _cpu(run)
 
 
 def _cpu(run: Callable[[], object]) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import exp, inf, log
 from statistics import median
 
 from attnprobe.core.timing import Ratio
@@ -37,7 +37,7 @@ def ratio(of: Series, to: Series, confidence: float = CONFIDENCE) -> Ratio | Non
     if interval is None:
         return None
     low, high = interval
-    return Ratio(math.exp(median(logs)), math.exp(low), math.exp(high), len(logs))
+    return Ratio(exp(median(logs)), exp(low), exp(high), len(logs))
 
 
 def compare(
@@ -55,7 +55,7 @@ def compare(
     shared among all comparisons (Bonferroni).
 
     Args:
-        calls: Contestants by name.
+        calls: Contestants by name, at least two.
         to: Name of the one to compare with.
         clock: How time is taken.
         budget_s: Seconds for all of it.
@@ -63,13 +63,13 @@ def compare(
         seed: Seed of the order within rounds.
     """
     others = [name for name in calls if name != to]
-    confidence = 1.0 - (1.0 - CONFIDENCE) / max(1, len(others))
+    confidence = 1.0 - (1.0 - CONFIDENCE) / len(others)
 
-    def narrow(series: Mapping[str, Series]) -> bool:
+    def width(series: Mapping[str, Series]) -> float:
         found = [ratio(series[name], series[to], confidence) for name in others]
-        return all(r is not None and math.log(r.high / r.low) / 2 <= target_ci for r in found)
+        return max(inf if r is None else log(r.high / r.low) / 2 for r in found)
 
-    series = collect(calls, clock, budget_s, narrow, seed)
+    series = collect(calls, clock, budget_s, target_ci, width, seed)
     ratios, withheld = {}, []
     for name in others:
         found = ratio(series[name], series[to], confidence)

@@ -15,7 +15,8 @@ BURST_S = 2e-3  # a round lasts about this long: short enough that many are spre
 BURST_MAX = 20
 ROUNDS_MIN = 10  # before sampling may stop early
 STEADY = 0.02  # two successive warm-up bursts agree within this
-PATIENCE = 3  # how many budgets the fewest rounds with an interval may take
+WARM_UP = 0.1  # share of the budget that all warm-ups together may take
+PATIENCE = 3  # budgets that may be spent before a number is withheld
 WIDEST = 0.10  # relative half width above which a median is not reported
 DRIFT = (
     1.05  # halves of a run that differ by more (and by more than the interval) are no one number
@@ -52,6 +53,7 @@ class Series:
         flags = [reading.disturbed for burst in self.rounds for reading in burst]
         return sum(flags) / len(flags)
 
+    @property
     def half_width(self) -> float:
         """Relative half width of the interval; inf while there are too few rounds."""
         medians = self.medians
@@ -107,44 +109,51 @@ def collect(
     calls: Mapping[str, Call],
     clock: Clock,
     budget_s: float,
-    enough: Callable[[Mapping[str, Series]], bool],
+    target_ci: float,
+    width: Callable[[Mapping[str, Series]], float],
     seed: int = 0,
 ) -> dict[str, Series]:
-    """Samples all contestants, interleaved.
+    """Samples all contestants, interleaved, until what they are sampled for is known well enough.
 
     Every round runs each contestant once, in a new random order: what the machine does meanwhile
     meets all of them alike (google/benchmark docs/random_interleaving.md). Rounds go on for at least
-    half the budget, so that they are spread over time; they end when `enough` is true, asked at
-    counts that grow by a quarter, because an interval that is looked at after every round is narrow
-    by chance sooner or later. The fewest rounds that have an interval are taken even where they cost
-    up to `PATIENCE` budgets.
+    half the budget, so that they are spread over time. Whether they suffice is asked at counts that
+    grow by a quarter, because an interval that is looked at after every round is narrow by chance
+    sooner or later. Where the budget ends with an interval too wide to report, up to `PATIENCE`
+    budgets are spent on it.
 
     Args:
         calls: What to time, by name.
         clock: How.
         budget_s: Seconds for all of it, warm-up included.
-        enough: Whether what was sampled so far suffices.
+        target_ci: Width at which sampling stops.
+        width: Relative half width of the widest interval of what is estimated; inf while there is
+            none.
         seed: Seed of the order.
     """
     order = random.Random(seed)
     begin = clock.now()
     costs = {
-        name: warm_up(call, clock, 0.1 * budget_s / len(calls)) for name, call in calls.items()
+        name: warm_up(call, clock, WARM_UP * budget_s / len(calls)) for name, call in calls.items()
     }
     sizes = {name: _burst(cost) for name, cost in costs.items()}
     rounds: dict[str, list[tuple[Reading, ...]]] = {name: [] for name in calls}
-    taken, check, lasts = 0, ROUNDS_MIN, sum(costs[name] * sizes[name] for name in calls)
+    taken, check = 0, ROUNDS_MIN
+    lasts = sum(costs[name] * sizes[name] for name in calls)
     while True:
         elapsed = clock.now() - begin
-        limit = budget_s * (PATIENCE if taken < rounds_needed() else 1)
-        if taken and elapsed + lasts > limit:
-            break
+        so_far = {name: Series(tuple(done)) for name, done in rounds.items()}
+        if (
+            taken
+            and elapsed + lasts > budget_s
+            and (elapsed + lasts > PATIENCE * budget_s or width(so_far) <= WIDEST)
+        ):
+            return so_far
         if taken >= check and elapsed >= budget_s / 2:
-            if enough({name: Series(tuple(done)) for name, done in rounds.items()}):
-                break
-            check = taken + max(1, taken // 4)
+            if width(so_far) <= target_ci:
+                return so_far
+            check = taken + taken // 4
         start = clock.now()
         for name in order.sample(list(calls), len(calls)):
             rounds[name].append(tuple(clock.burst(calls[name], sizes[name])))
         lasts, taken = clock.now() - start, taken + 1
-    return {name: Series(tuple(done)) for name, done in rounds.items()}
