@@ -10,7 +10,6 @@ from attnprobe.core.trial import Record, Trial
 from attnprobe.worker.host import Answer
 from attnprobe.worker.interpreter import Interpreter
 
-
 PYTHON = Interpreter("/usr/bin/python3", "3.12.0", "2.13.0")
 
 

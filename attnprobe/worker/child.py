@@ -23,7 +23,7 @@ def main(told: Mapping[str, Any]) -> None:
     """Entry of a child that was started as a process of its own, without a fork server."""
     if told["preload"]:
         send(told["answers"], {"loaded": preload(told["entry"])})
-    serve(told, told["requests"], told["answers"], os.getppid())
+    serve(told, told["requests"], told["answers"], told["host"])
 
 
 def serve(told: Mapping[str, Any], requests: int, answers: int, parent: int) -> None:
