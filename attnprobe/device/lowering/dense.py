@@ -74,22 +74,6 @@ def additive(inputs: Inputs, masked: float = float("-inf")) -> Tensor:
     return torch.where(allowed(case, inputs.q.device), total, masked)
 
 
-def bias_gradient(case: Case, gradient: Tensor) -> Tensor:
-    """The gradient of `case.score.bias` from that of an `additive` tensor made with it.
-
-    Args:
-        case: The attention call; it has a bias.
-        gradient: Shaped like the additive tensor, or expanded to (B, Hq, Mq, Mkv).
-
-    Returns:
-        `case.bias_shape`: summed over the dimensions in which the bias broadcasts.
-    """
-    shape = case.bias_shape
-    if shape is None:
-        raise ValueError("the case has no bias")
-    return gradient.sum_to_size(shape)
-
-
 def text(tensor: Tensor) -> str:
     """`dense bool 0.3 MiB`: the form of a mask tensor, with the memory it occupies."""
     kind = str(tensor.dtype).removeprefix("torch.")

@@ -29,10 +29,13 @@ Keys = Literal["padded", "gappy", "paged", "paged-gappy"]
 
 @dataclass(frozen=True)
 class Choice:
-    """An AttentionBias class by name, and how to make one."""
+    """An AttentionBias class by name, and how to make one; without a name no mask is needed."""
 
     name: str
     build: Callable[[Any], object]
+
+
+NO_MASK = Choice("", lambda cls: None)
 
 
 def bias_module() -> ModuleType | tuple[str, ...]:
@@ -66,25 +69,32 @@ def lower(inputs: Inputs, keys: Keys = "padded", page_size: int = 16) -> Lowered
         reasons += lacks(case, "an xFormers block-diagonal mask", "bias", "alibi", "dense masks")
     if isinstance(module, tuple):
         return Refusal((*reasons, *module))
-    match case.storage:
-        case "padded":
-            chosen = _padded(inputs)
-        case "packed":
-            chosen = _packed(case, inputs.q.device, module)
-        case "packed-padded-keys":
-            chosen = _in_slots(case, inputs.q.device, keys, page_size)
+    chosen = _choose(inputs, module, keys, page_size)
     if isinstance(chosen, str):
         reasons.append(chosen)
-    elif isinstance(chosen, Choice) and not hasattr(module, chosen.name):
+    elif chosen not in (None, NO_MASK) and not hasattr(module, chosen.name):
         reasons.append(f"{module.__name__} has no class {chosen.name}")
     if reasons or isinstance(chosen, str):
         return Refusal(tuple(reasons))
-    if isinstance(chosen, Choice):
-        chosen = Lowered({"attn_bias": chosen.build(getattr(module, chosen.name))}, chosen.name)
-    chosen = chosen or _dense(inputs)
-    if isinstance(chosen, Refusal):
-        return chosen
-    return Lowered(_common(case) | chosen.arguments, chosen.form, chosen.bytes)
+    said = _common(case)
+    if chosen is None:
+        return _dense(inputs, said)
+    if not chosen.name:
+        return Lowered(said)
+    said["attn_bias"] = chosen.build(getattr(module, chosen.name))
+    return Lowered(said, chosen.name)
+
+
+def _choose(inputs: Inputs, module: ModuleType, keys: Keys, page_size: int) -> Choice | str | None:
+    """The class that says the mask, why there is none, or None where a tensor must say it."""
+    case, device = inputs.case, inputs.q.device
+    match case.storage:
+        case "padded":
+            return _padded(inputs)
+        case "packed":
+            return _packed(case, device, module)
+        case "packed-padded-keys":
+            return _in_slots(case, device, keys, page_size)
 
 
 def _common(case: Case) -> dict[str, Any]:
@@ -92,7 +102,7 @@ def _common(case: Case) -> dict[str, Any]:
     return said if case.score.scale is None else said | {"scale": case.score.scale}
 
 
-def _padded(inputs: Inputs) -> Choice | Lowered | None:
+def _padded(inputs: Inputs) -> Choice | None:
     """(B, M, H, K): a class where there is one; None asks for a tensor."""
     case = inputs.case
     mask, bias = case.mask, inputs.bias
@@ -111,7 +121,7 @@ def _padded(inputs: Inputs) -> Choice | Lowered | None:
     return None
 
 
-def _dense(inputs: Inputs) -> Lowered | Refusal:
+def _dense(inputs: Inputs, said: dict[str, Any]) -> Lowered | Refusal:
     added = dense.additive(inputs)
     if added.dtype != inputs.q.dtype and inputs.case.score.alibi:
         return Refusal(
@@ -121,7 +131,7 @@ def _dense(inputs: Inputs) -> Lowered | Refusal:
             )
         )
     tensor = aligned(inputs.case, added)
-    return Lowered({"attn_bias": tensor}, dense.text(tensor), dense.nbytes(tensor))
+    return Lowered(said | {"attn_bias": tensor}, dense.text(tensor), dense.nbytes(tensor))
 
 
 def aligned(case: Case, added: Tensor) -> Tensor:
@@ -135,11 +145,11 @@ def aligned(case: Case, added: Tensor) -> Tensor:
     return memory[..., : case.Mkv].expand(case.B, case.Hq, case.Mq, case.Mkv)
 
 
-def _band(case: Case, band: Band) -> Choice | Lowered:
+def _band(case: Case, band: Band) -> Choice:
     """Bottom-right bands of full (B, M) tensors; a side that is unbounded reaches every token."""
     left, right = band.left, band.right
     if left is None and right is None:
-        return Lowered()
+        return NO_MASK
     if left is None and right == 0:
         return Choice("LowerTriangularFromBottomRightMask", lambda cls: cls())
     if left is not None and right == 0:
