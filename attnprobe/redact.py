@@ -17,6 +17,7 @@ import typing
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,9 @@ def scrubber(identity: Identity, versions: frozenset[str] = frozenset()) -> Scru
     """
     words = _known_words(identity)
 
+    @cache
     def scrub(text: str) -> str:
-        text = without_escapes(text)
+        text = without_escapes(text[-_LONGEST:])
         for home in sorted(identity.homes, key=len, reverse=True):
             text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text, flags=re.IGNORECASE)
         for pattern, replacement in _PATTERNS:
@@ -90,9 +92,10 @@ def scrubber(identity: Identity, versions: frozenset[str] = frozenset()) -> Scru
     return scrub
 
 
+_LONGEST = 20_000  # characters kept of one string, its end: enough for any trace, quick to search
 _SECRET = "<secret>"
 _SECRET_NAME = (
-    r"[\w.-]*(?:token|secret|passw(?:or)?d|passwd|credential|api[_-]?key|access[_-]?key"
+    r"(?<![\w.-])[\w.-]*(?:token(?!s|iz)|secret|passw(?:or)?d|passwd|credential|api[_-]?key|access[_-]?key"
     r"|private[_-]?key|auth[_-]?key|authorization)[\w.-]*"
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -122,13 +125,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", rf"\1 {_SECRET}", re.I),
         (r"(://)[^/\s@]+@", rf"\1{_SECRET}@", 0),
         (
-            rf"({_SECRET_NAME}[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s\"',;]+)",
+            rf"({_SECRET_NAME}[\"']?\s*[=:]\s*)(?!\d{{1,7}}\b)(?:\"[^\"]*\"|'[^']*'|[^\s\"',;]+)",
             rf"\1{_SECRET}",
             re.I,
         ),
         (r"\b((?:[A-Z0-9]+_)+KEY\s*=\s*)\S+", rf"\1{_SECRET}", 0),
         # who
-        (r"[\w.+%-]+@(?:[\w-]+\.)+[A-Za-z]{2,}", "<e-mail>", 0),
+        (r"(?<![\w.+%-])[\w.+%-]+@(?:[\w-]+\.)+[A-Za-z]{2,}", "<e-mail>", 0),
         # which device
         (r"\b(?:GPU-|MIG-)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", "<uuid>", re.I),
         (
@@ -143,7 +146,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"\bip-(?:\d{1,3}-){3}\d{1,3}\b", "<host>", 0),
         # where: site-packages first, because what lies before it is of no use to anyone
-        (r"(?:[A-Za-z]:)?[^\s\"'=(,;:<>]*[/\\]((?:site|dist)-packages)[/\\]+", r"\1/", 0),
+        (
+            r"(?<![^\s\"'=(,;:<>])(?:[A-Za-z]:)?[^\s\"'=(,;:<>]*[/\\]((?:site|dist)-packages)[/\\]+",
+            r"\1/",
+            0,
+        ),
         (
             r"[A-Za-z]:[/\\]+Users[/\\]+(?:[^/\\\r\n:*?\"<>|]+?(?=[/\\])|[^\s/\\:*?\"<>|]+)",
             "~",
@@ -248,6 +255,7 @@ def _entry(key: str, value: Any, scrub: Scrub) -> Any:
     return _SECRET if secret else _mapped(value, scrub)
 
 
+@cache
 def _literal_fields(kind: type) -> frozenset[str]:
     hints = typing.get_type_hints(kind)
     return frozenset(n for n, hint in hints.items() if typing.get_origin(hint) is typing.Literal)

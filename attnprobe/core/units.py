@@ -30,11 +30,9 @@ def rate(value: float) -> str:
     return f"{_digits(value / 1e6)} MFLOP/s"
 
 
-def interval(median: float, low: float, high: float) -> str:
-    """A median in seconds with its interval in the same unit: `0.252 ms [0.250,0.255]`."""
-    middle = seconds(median)
-    scale = {"s": 1.0, "ms": 1e3, "us": 1e6}[middle.split()[-1]]
-    return f"{middle} [{_digits(low * scale)},{_digits(high * scale)}]"
+def milliseconds(median: float, low: float, high: float) -> str:
+    """A median with its interval, in milliseconds: `0.252 [0.250,0.255]`; columns name the unit."""
+    return f"{_digits(median * 1e3)} [{_digits(low * 1e3)},{_digits(high * 1e3)}]"
 
 
 def factor(value: float) -> str:
@@ -58,4 +56,4 @@ def _digits(value: float) -> str:
     if value == 0.0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(decimals, 3)}f}"
+    return f"{value:.{min(decimals, 5)}f}"

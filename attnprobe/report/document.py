@@ -108,6 +108,12 @@ class Matrix:
     rows: tuple[tuple[str, Inline], ...]
     legend: tuple[tuple[Span, str], ...]
 
+    @property
+    def legend_line(self) -> Inline:
+        """The legend as running text."""
+        entries = (part for glyph, words in self.legend for part in (glyph, f" {words}", "; "))
+        return line(*entries)[:-1]
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(plain.line(c, 40) for c in self.columns))
         rows = tuple((plain.line(name, 60), cells) for name, cells in self.rows)

@@ -46,7 +46,7 @@ def _block(block: d.Block) -> str:
             return _table(block)
         case d.Matrix():
             lines = ("".join(span.text for span in spans).rstrip() for spans in staircase(block))
-            return _fenced("\n".join(lines), "text")
+            return f"{_fenced(chr(10).join(lines), 'text')}\n\n{_inline(block.legend_line)}"
         case d.Folded(summary, blocks):
             inner = "\n\n".join(_block(each) for each in blocks)
             return f"<details><summary>{_html(summary)}</summary>\n\n{inner}\n\n</details>"

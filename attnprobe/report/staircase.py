@@ -10,7 +10,7 @@ from attnprobe.report.document import Inline, Matrix, Span, line
 
 
 def staircase(matrix: Matrix) -> Iterator[Inline]:
-    """Lines of the matrix: the names, each over its column, then the rows, then the legend.
+    """Lines of the matrix: the names, each over its column, then the rows; no legend.
 
     >>> from attnprobe.report.document import Matrix, line
     >>> matrix = Matrix(("eager", "flex"), (("none", line("+", "x")),), ())
@@ -26,7 +26,3 @@ def staircase(matrix: Matrix) -> Iterator[Inline]:
     for name, cells in matrix.rows:
         spaced = (part for cell in cells for part in (cell, Span(" ")))
         yield line(name + " " * (width - cell_len(name)), *spaced)
-    if matrix.legend:
-        yield line(" ")
-        entries = (part for glyph, words in matrix.legend for part in (glyph, f" {words}   "))
-        yield line(*entries)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -22,6 +22,7 @@ STYLES: dict[d.Tone, str] = {
     "muted": "dim",
 }
 _NOTES: dict[str, d.Tone] = {"good": "good", "note": "muted", "warning": "weak", "wrong": "bad"}
+_UNBROKEN = 28  # a word up to this long stays whole in a table, as backend names must
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "»": ">", "≠": "!", "│": "|", "─": "-", "×": "x"})
 
 
@@ -63,23 +64,35 @@ def _block(block: d.Block) -> RenderableType:
         case d.Note(kind, spans):
             return _text((d.Span(f"{kind}: ", _NOTES[kind]), *spans))
         case d.Code(code):
-            return Padding(Text(code), (0, 0, 0, 4))
+            lines = code.split("\n")
+            return Group(*(_text((d.Span(f"    {each}"),), wrap=False) for each in lines))
         case d.Table():
             return _table(block)
         case d.Matrix():
-            return Group(*(_text(spans, wrap=False) for spans in staircase(block)))
+            grid = (_text(spans, wrap=False) for spans in staircase(block))
+            return Group(*grid, Text(), _text(block.legend_line))
         case d.Folded(summary, blocks):
-            inner = (Padding(_block(each), (0, 0, 0, 2)) for each in blocks)
-            return Group(Text(summary, style="bold"), *inner)
+            return Group(Text(summary, style="bold"), *map(_block, blocks))
 
 
 def _table(table: d.Table) -> RenderableType:
     grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    for column in table.columns:
-        grid.add_column(Text(column.name), justify=column.align, overflow="fold")
+    for column, *cells in zip(table.columns, *table.rows, strict=True):
+        words = (word for cell in cells for word in _plain(cell).split())
+        widest = max(map(cell_len, words), default=0)
+        grid.add_column(
+            Text(column.name),
+            justify=column.align,
+            overflow="fold",
+            min_width=min(widest, _UNBROKEN),
+        )
     for row in table.rows:
         grid.add_row(*map(_text, row))
     return Group(grid, _text(table.caption)) if table.caption else grid
+
+
+def _plain(spans: d.Inline) -> str:
+    return "".join(span.text for span in spans)
 
 
 def _hanging(mark: str, content: RenderableType) -> RenderableType:

@@ -247,7 +247,9 @@ def _outcome(backend: str, case: Case) -> Outcome:
         case "sdpa-fa3":
             return Refused("broken", ("No module named 'flash_attn_interface'",))
         case "sdpa-fa4" if half:
-            trace = 'File "site-packages/torch/nn/attention/_fa4.py", line 211\n    out, lse = fwd(...)'
+            trace = (
+                'File "site-packages/torch/nn/attention/_fa4.py", line 211\n    out, lse = fwd(...)'
+            )
             message = "too many values to unpack (expected 2)"
             return Raised("forward", "ValueError", message, trace)
         case "xformers-cutlass" | "xformers-fa2" | "xformers-triton-splitk":
@@ -263,7 +265,9 @@ def _outcome(backend: str, case: Case) -> Outcome:
         case "kernel.py:attention" if case.name == "sliding window" and half:
             return Measured("dense bool 0.02 MiB", _WRONG_WINDOW)
         case "kernel.py:attention" if case.name == "causal, Mq > Mkv":
-            return Crashed("backward", "SIGSEGV", None, "Fatal Python error: Segmentation fault\n...")
+            return Crashed(
+                "backward", "SIGSEGV", None, "Fatal Python error: Segmentation fault\n..."
+            )
         case "kernel.py:attention" if not half:
             return Raised("forward", "ValueError", "only half precision")
         case "njt" if case.score.bias:
@@ -276,13 +280,21 @@ def _outcome(backend: str, case: Case) -> Outcome:
             return Measured("additive", replace(_good(), verdict="no_power"))
         case "sdpa-default" if case.name == "grouped heads":
             why = "asked for flash or cuDNN, the profiler saw sdpa-math: enable_gqa fell back"
-            return Measured("none", _good("unfused"), kernels=("softmax_warp",), unexpected_kernel=why)
+            return Measured(
+                "none", _good("unfused"), kernels=("softmax_warp",), unexpected_kernel=why
+            )
         case _:
             return Measured("is_causal", _good())
 
 
 def _record(case: Case, backend: str, outcome: Outcome, question: Question = "check") -> Record:
-    phases = {"inputs": 0.001, "reference": 0.004, "prepare": 0.0005, "forward": 0.002, "judge": 0.003}
+    phases = {
+        "inputs": 0.001,
+        "reference": 0.004,
+        "prepare": 0.0005,
+        "forward": 0.002,
+        "judge": 0.003,
+    }
     return Record(Trial(case, backend, question), outcome, phases, trials_before=3)
 
 
@@ -307,7 +319,16 @@ def _timing(fwd: float, bwd: float, both: float, peak_mib: float, first_s: float
 
 
 _TIMED = Case(
-    2, 8, 8, 2048, 2048, 64, 64, device="cuda", mask=masks.parse("causal(align=top-left)"), name="training"
+    2,
+    8,
+    8,
+    2048,
+    2048,
+    64,
+    64,
+    device="cuda",
+    mask=masks.parse("causal(align=top-left)"),
+    name="training",
 )
 _COSTS: dict[str, tuple[Timing, Parity, tuple[str, ...]]] = {
     "eager": (_timing(1.62, 2.31, 3.94, 1560), _good("unfused"), ("softmax_warp_forward",)),
@@ -356,7 +377,10 @@ INTERRUPTED = replace(
     H200,
     records=H200.records[:40],
     complete=False,
-    notes=("interrupted after 40 trials by Ctrl-C", "the last line of the session was torn: dropped"),
+    notes=(
+        "interrupted after 40 trials by Ctrl-C",
+        "the last line of the session was torn: dropped",
+    ),
 )
 
 TORCHLESS = Report(
@@ -378,7 +402,9 @@ TORCHLESS = Report(
 SOUND = replace(
     H200,
     backends=BACKENDS[:3],
-    records=tuple(r for r in H200.records if r.trial.backend in ("sdpa-math", "sdpa-mem-efficient")),
+    records=tuple(
+        r for r in H200.records if r.trial.backend in ("sdpa-math", "sdpa-mem-efficient")
+    ),
 )
 
 ALL = {

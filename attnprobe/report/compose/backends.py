@@ -62,7 +62,7 @@ def _table(facts: list[BackendFact], dtypes: tuple[str, ...]) -> Table:
 
 
 def _claim(fact: BackendFact) -> str:
-    return {True: "available", False: "not available", None: "none"}[fact.claim.available]
+    return {True: "available", False: "not available", None: "-"}[fact.claim.available]
 
 
 def _fact(fact: BackendFact) -> Inline:

@@ -24,12 +24,19 @@ from attnprobe.report.document import (
     Column,
     Folded,
     Heading,
-    Inline,
     Span,
     Table,
     code,
     line,
 )
+
+REFUSED_BY = {
+    "library": "the library refuses",
+    "attnprobe": "attnprobe knows no way",
+    "memory": "would not fit",
+    "absent": "not installed",
+    "broken": "cannot be imported",
+}
 
 
 def describe(outcome: Outcome) -> str:
@@ -38,7 +45,7 @@ def describe(outcome: Outcome) -> str:
         case Measured(form=form):
             return f"measured ({form})" if form else "measured"
         case Refused(by=by, reasons=reasons):
-            return f"refused by {by}: {'; '.join(reasons) or 'no reason given'}"
+            return f"{REFUSED_BY[by]}: {'; '.join(reasons) or 'no reason given'}"
         case Raised(phase=phase, type=kind, message=message, sticky=sticky):
             lost = " (the device context was lost with it)" if sticky else ""
             return f"raised {kind} in {phase}: {message}{lost}"
@@ -57,9 +64,9 @@ def broken(records: Iterable[Record]) -> tuple[Block, ...]:
     if not found:
         return ()
     causes = reading.grouped(found, lambda r: (r.trial.backend, describe(r.outcome)))
-    columns = (Column("backend"), Column("what happened"), Column("where"), Column("trial"))
+    columns = (Column("backend"), Column("what happened"), Column("in"), Column("first trial"))
     rows = tuple(
-        (line(code(backend)), line(words), cases(same), line(code(same[0].trial.id)))
+        (line(code(backend)), line(words), line(cases(same)), line(code(same[0].trial.id)))
         for (backend, words), same in causes.items()
     )
     stacks = tuple(
@@ -85,21 +92,25 @@ def rerouted(records: Iterable[Record]) -> tuple[Block, ...]:
         ),
     )
     items = tuple(
-        line(Span("» ", "weak"), code(backend), f": {why} (", *cases(same), ")")
+        line(Span("» ", "weak"), code(backend), f": {why} (", cases(same), ")")
         for (backend, why), same in causes.items()
     )
     return (Heading("Another kernel ran", 3), Bullets(items))
 
 
-def cases(records: list[Record], most: int = 4) -> Inline:
-    """The cases of some trials with their dtypes, the first few by name."""
+def cases(records: list[Record], most: int = 3) -> str:
+    """Which cases some trials are about, by dtypes: `bf16 fp16: causal, none and 5 more`."""
     by_case = reading.grouped(records, lambda r: reading.case_name(r.trial.case))
-    named = [
-        f"{name} ({' '.join(dict.fromkeys(reading.dtype(r.trial.case) for r in same))})"
-        for name, same in by_case.items()
-    ]
-    rest = f" and {len(named) - most} more cases" if len(named) > most else ""
-    return line(", ".join(named[:most]) + rest)
+    by_dtypes = reading.grouped(
+        by_case,
+        lambda name: " ".join(dict.fromkeys(reading.dtype(r.trial.case) for r in by_case[name])),
+    )
+    return "; ".join(f"{dtypes}: {_some(names, most)}" for dtypes, names in by_dtypes.items())
+
+
+def _some(names: list[str], most: int) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _tail(outcome: Outcome) -> str:

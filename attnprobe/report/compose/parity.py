@@ -86,6 +86,7 @@ def _matrix(report: Report, records: list[Record]) -> Matrix:
 
 
 def _counts(records: list[Record]) -> Table:
+    names = list(dict.fromkeys(r.trial.backend for r in records))
     by_backend = reading.grouped(records, lambda r: (r.trial.backend, reading.dtype(r.trial.case)))
     columns = (Column("backend"), Column("dtype"), *(Column(name, "right") for name, _ in _COUNTED))
     rows = tuple(
@@ -94,13 +95,15 @@ def _counts(records: list[Record]) -> Table:
             line(dtype),
             *(_count(len(reading.in_state(found, *states)), states[0]) for _, states in _COUNTED),
         )
-        for (backend, dtype), found in by_backend.items()
+        for (backend, dtype), found in sorted(
+            by_backend.items(), key=lambda item: names.index(item[0][0])
+        )
     )
     return Table(columns, rows)
 
 
 def _count(number: int, counted: State) -> Inline:
-    return line(Span(str(number), counted.tone) if number else Span("0", "muted"))
+    return line(Span(str(number), counted.tone) if number else Span(".", "muted"))
 
 
 def wrong(records: Iterable[Record]) -> tuple[Block, ...]:
@@ -181,7 +184,7 @@ def _rank(ratio: float) -> float:
 def _sentence(record: Record, judged: Parity, index: int) -> Inline:
     failure = judged.failures[index]
     where = f"{failure.kind} in {reading.case_name(record.trial.case)}: {failure.message}"
-    hypothesis = failure.hypothesis and f" Explained by: {failure.hypothesis}."
+    hypothesis = failure.hypothesis and f"; explained by: {failure.hypothesis}"
     return line(where, Span(hypothesis, "strong") if hypothesis else "")
 
 

@@ -7,7 +7,7 @@ from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import cases, describe
-from attnprobe.report.compose.glyphs import BROKEN, REROUTED, RIGHT, WRONG, state
+from attnprobe.report.compose.glyphs import BROKEN, REFUSED, REROUTED, RIGHT, WRONG, state
 from attnprobe.report.compose.timing import fastest, ranked
 from attnprobe.report.document import (
     Block,
@@ -29,7 +29,13 @@ def summary(report: Report) -> tuple[Block, ...]:
     if not report.complete:
         blocks.append(Note("warning", line("The session did not finish: what follows is a part.")))
     blocks += [Note("note", line(text)) for text in report.notes]
-    findings = (*_wrong(report), *_broken(report), *_false_claims(report), *_rerouted(report))
+    findings = (
+        *_wrong(report),
+        *_broken(report),
+        *_false_claims(report),
+        *_refused_throughout(report),
+        *_rerouted(report),
+    )
     blocks.append(_verdict(report, bool(findings)))
     if findings:
         blocks.append(Bullets(findings))
@@ -60,9 +66,20 @@ def _verdict(report: Report, findings: bool) -> Note:
 
 def _wrong(report: Report) -> tuple[Inline, ...]:
     found = reading.grouped(reading.in_state(report.records, WRONG), lambda r: r.trial.backend)
-    return tuple(
-        line(Span("✗ ", "bad"), code(backend), f" is wrong in {len(same)} trials: ", *cases(same))
-        for backend, same in found.items()
+    launched = [f for f in report.backends if f.fact == "wrong" and f.name not in found]
+    return (
+        *(
+            line(
+                Span("✗ ", "bad"), code(backend), f" is wrong in {len(same)} trials, ", cases(same)
+            )
+            for backend, same in found.items()
+        ),
+        *(
+            line(
+                Span("✗ ", "bad"), code(f.name), f" is wrong when launched: {'; '.join(f.reasons)}"
+            )
+            for f in launched
+        ),
     )
 
 
@@ -71,7 +88,7 @@ def _broken(report: Report) -> tuple[Inline, ...]:
     found = [r for r in reading.in_state(report.records, BROKEN) if r.trial.backend not in claimed]
     causes = reading.grouped(found, lambda r: (r.trial.backend, describe(r.outcome)))
     return tuple(
-        line(Span("! ", "bad"), code(backend), f" {words} (", *cases(same, 2), ")")
+        line(Span("! ", "bad"), code(backend), f" {words} (", cases(same, 2), ")")
         for (backend, words), same in causes.items()
     )
 
@@ -92,12 +109,27 @@ def _false_claims(report: Report) -> tuple[Inline, ...]:
     )
 
 
+def _refused_throughout(report: Report) -> tuple[Inline, ...]:
+    claimed = {f.name for f in report.backends if reading.claims_falsely(f)}
+    by_backend = reading.grouped(report.records, lambda r: r.trial.backend)
+    never = {
+        backend: describe(same[0].outcome)
+        for backend, same in by_backend.items()
+        if backend not in claimed and len(reading.in_state(same, REFUSED)) == len(same)
+    }
+    causes = reading.grouped(never, lambda backend: never[backend])
+    return tuple(
+        line(Span("- ", "weak"), *codes(names), f" ran in no trial: {words}")
+        for words, names in causes.items()
+    )
+
+
 def _rerouted(report: Report) -> tuple[Inline, ...]:
     found = reading.in_state(report.records, REROUTED)
     by_backend = reading.grouped(found, lambda r: r.trial.backend)
     return tuple(
         line(
-            Span("» ", "weak"), code(backend), " ran in another kernel than its own: ", *cases(same)
+            Span("» ", "weak"), code(backend), " ran in another kernel than its own: ", cases(same)
         )
         for backend, same in by_backend.items()
     )
@@ -106,8 +138,8 @@ def _rerouted(report: Report) -> tuple[Inline, ...]:
 def _fastest(report: Report) -> Table | None:
     by_case = reading.grouped(reading.timed(report), lambda r: r.trial.case)
     rows = tuple(_choice(same) for same in by_case.values())
-    names = ("timed case", "dtype", "fastest that is right", "time", "peak", "remark")
-    columns = tuple(Column(n, "right" if n in ("time", "peak") else "left") for n in names)
+    names = ("timed case", "dtype", "fastest right", "pass", "ms", "peak", "remark")
+    columns = tuple(Column(n, "right" if n in ("ms", "peak") else "left") for n in names)
     return Table(columns, rows) if rows else None
 
 
@@ -116,12 +148,13 @@ def _choice(records: list[Record]) -> tuple[Inline, ...]:
     best = fastest(records)
     head = (line(reading.case_name(case)), line(reading.dtype(case)))
     if best is None:
-        return (*head, line(Span("none", "bad")), line("-"), line("-"), line())
+        return (*head, line(Span("none", "bad")), line(case.passes), line("-"), line("-"), line())
     cost, memory = reading.cost(best), reading.timing(best)
     assert cost is not None  # fastest() asks for it
     peak = units.size(memory.peak_bytes) if memory and memory.peak_bytes is not None else "-"
-    time = f"{units.interval(cost.median, cost.low, cost.high)} {case.passes}"
-    return (*head, line(code(best.trial.backend)), line(time), line(peak), _remark(best, records))
+    time = units.milliseconds(cost.median, cost.low, cost.high)
+    facts = (line(code(best.trial.backend)), line(case.passes), line(time), line(peak))
+    return (*head, *facts, _remark(best, records))
 
 
 def _remark(best: Record, records: list[Record]) -> Inline:
@@ -133,9 +166,9 @@ def _remark(best: Record, records: list[Record]) -> Inline:
         if other is best or theirs is None:
             continue
         if state(other.outcome) is RIGHT and theirs.low <= cost.high:
-            parts.append(f"{other.trial.backend} cannot be told apart")
+            parts.append(f"as fast: {other.trial.backend}")
         if other.trial.backend == "sdpa-default" and theirs.low > cost.high:
             parts.append(f"sdpa-default takes {units.factor(theirs.median / cost.median)}")
         if state(other.outcome) is WRONG and theirs.median < cost.median:
-            parts.append(f"{other.trial.backend} is faster and wrong")
+            parts.append(f"faster but wrong: {other.trial.backend}")
     return line("; ".join(parts))

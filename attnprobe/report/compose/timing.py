@@ -106,7 +106,7 @@ def _floor(records: list[Record]) -> Inline:
 
 
 def _durations(records: list[Record]) -> Table:
-    names = ("fwd", "bwd", "fwd+bwd", "peak", "first call")
+    names = ("fwd ms", "bwd ms", "fwd+bwd ms", "peak", "first call")
     columns = (Column("backend"), Column("verdict"), *(Column(n, "right") for n in names))
     return Table(columns, tuple(_row(r) for r in records))
 
@@ -125,7 +125,7 @@ def _row(record: Record) -> tuple[Inline, ...]:
 
 
 def _duration(found: Duration | None) -> str:
-    return "-" if found is None else units.interval(found.median, found.low, found.high)
+    return "-" if found is None else units.milliseconds(found.median, found.low, found.high)
 
 
 def _peak(cost: Timing) -> str:
