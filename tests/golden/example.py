@@ -182,10 +182,11 @@ BACKENDS = (
 )
 
 _DTYPES = ("float32", "bfloat16", "float16")
+_CAUSAL = masks.parse("causal(align=top-left)")
 _SQUARE = Case(B=2, Hq=4, Hkv=4, Mq=128, Mkv=128, K=64, Kv=64, device="cuda")
 _CASES = (
     replace(_SQUARE, name="none"),
-    replace(_SQUARE, mask=masks.parse("causal(align=top-left)"), name="causal"),
+    replace(_SQUARE, mask=_CAUSAL, name="causal"),
     replace(
         _SQUARE, Mkv=320, mask=masks.parse("causal(align=bottom-right)"), name="causal, Mq < Mkv"
     ),
@@ -318,18 +319,7 @@ def _timing(fwd: float, bwd: float, both: float, peak_mib: float, first_s: float
     )  # fmt: skip
 
 
-_TIMED = Case(
-    2,
-    8,
-    8,
-    2048,
-    2048,
-    64,
-    64,
-    device="cuda",
-    mask=masks.parse("causal(align=top-left)"),
-    name="training",
-)
+_TIMED = Case(2, 8, 8, 2048, 2048, 64, 64, device="cuda", mask=_CAUSAL, name="training")
 _COSTS: dict[str, tuple[Timing, Parity, tuple[str, ...]]] = {
     "eager": (_timing(1.62, 2.31, 3.94, 1560), _good("unfused"), ("softmax_warp_forward",)),
     "sdpa-default": (_timing(0.039, 0.129, 0.168, 24), _good(), ("cudnn_sdpa_sm90_fprop",)),

@@ -137,13 +137,14 @@ def _rerouted(report: Report) -> tuple[Inline, ...]:
 
 def _fastest(report: Report) -> Table | None:
     by_case = reading.grouped(reading.timed(report), lambda r: r.trial.case)
-    rows = tuple(_choice(same) for same in by_case.values())
+    wrong = {r.trial.backend for r in reading.in_state(report.records, WRONG)}
+    rows = tuple(_choice(same, wrong) for same in by_case.values())
     names = ("timed case", "dtype", "fastest right", "pass", "ms", "peak", "remark")
     columns = tuple(Column(n, "right" if n in ("ms", "peak") else "left") for n in names)
     return Table(columns, rows) if rows else None
 
 
-def _choice(records: list[Record]) -> tuple[Inline, ...]:
+def _choice(records: list[Record], wrong: set[str]) -> tuple[Inline, ...]:
     case = records[0].trial.case
     best = fastest(records)
     head = (line(reading.case_name(case)), line(reading.dtype(case)))
@@ -154,13 +155,13 @@ def _choice(records: list[Record]) -> tuple[Inline, ...]:
     peak = units.size(memory.peak_bytes) if memory and memory.peak_bytes is not None else "-"
     time = units.milliseconds(cost.median, cost.low, cost.high)
     facts = (line(code(best.trial.backend)), line(case.passes), line(time), line(peak))
-    return (*head, *facts, _remark(best, records))
+    return (*head, *facts, _remark(best, records, wrong))
 
 
-def _remark(best: Record, records: list[Record]) -> Inline:
+def _remark(best: Record, records: list[Record], wrong: set[str]) -> Inline:
     cost = reading.cost(best)
     assert cost is not None  # fastest() asks for it
-    parts: list[str] = []
+    parts = ["wrong in other cases"] if best.trial.backend in wrong else []
     for other in ranked(records):
         theirs = reading.cost(other)
         if other is best or theirs is None:
