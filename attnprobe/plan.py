@@ -1,4 +1,4 @@
-"""What is to be run: cases x backends -> trials, in an order in which cases share their reference."""
+"""What is to be run, cases x backends -> trials, and what its records amount to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from attnprobe.core.case import Case
+from attnprobe.core.outcome import Measured
+from attnprobe.core.report import Report
 from attnprobe.core.trial import Question, Trial
 from attnprobe.errors import UsageError
 from attnprobe.workload import Workload
@@ -46,10 +48,17 @@ def choose(workload: Workload, wanted_masks: Iterable[str], dtypes: Iterable[str
     return chosen
 
 
+def verdict(report: Report) -> int:
+    """The exit code of a run that ended: 1 when a backend gave a wrong result, else 0."""
+    outcomes = (record.outcome for record in report.records)
+    parities = (outcome.parity for outcome in outcomes if isinstance(outcome, Measured))
+    return int(any(parity is not None and parity.verdict == "fail" for parity in parities))
+
+
 def _names(case: Case) -> set[str]:
     """What a case answers to: its own name and its mask's families."""
     families = {term.partition("(")[0].strip() for term in case.mask.text.split("&")}
-    return {case.name, *families} - {""}
+    return {case.name, case.mask.text, *families} - {""}
 
 
 def _known(what: str, asked: tuple[str, ...], known: set[str]) -> None:

@@ -13,6 +13,10 @@ from attnprobe import __version__
 from attnprobe.errors import AttnprobeError
 
 COMMANDS = {
+    "info": "What this machine has: every backend's claim beside what a launch proved",
+    "check": "Is each backend right here? Values and gradients against a float64 reference",
+    "report": "The main job: info, a quick check and first timings in one report to paste",
+    "render": "Any view of a saved session, on any machine",
     "profiles": "The workloads that ship",
 }
 

@@ -7,7 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from attnprobe.core.units import seconds
+from attnprobe.cli.output import say
+from attnprobe.core.trial import Record
 
 if TYPE_CHECKING:
     import rich.progress
@@ -41,21 +42,16 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
-    def __call__(self, done: int, total: int) -> None:
-        """`done` of `total` trials have an outcome."""
+    def __call__(self, done: int, total: int, record: Record, left_s: float) -> None:
+        """`done` of `total` trials have an outcome, the last one is `record`; `left_s` to go."""
         now = time.monotonic()
         if now - self.started < PATIENCE_S:
             return
         if sys.stderr.isatty():
             self._draw(done, total)
-        elif now - self.last_line >= LINE_EVERY_S and done:
+        elif now - self.last_line >= LINE_EVERY_S:
             self.last_line = now
-            left = (now - self.started) / done * (total - done)
-            print(
-                f"{self.label}: {done} of {total}, about {seconds(left)} left",
-                file=sys.stderr,
-                flush=True,
-            )
+            say(f"{self.label}: {done} of {total}, about {left_s:.0f} s left")
 
     def _draw(self, done: int, total: int) -> None:
         if self.bar is None:

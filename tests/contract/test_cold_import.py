@@ -32,7 +32,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("--version",), ("profiles",), ("profiles", "check-quick")],
+    [("--help",), ("--version",), ("profiles",), ("profiles", "check-quick"), ("info", "--no-run")],
     ids=" ".join,
 )
 def test_a_command_works_without_torch(arguments: tuple[str, ...]):

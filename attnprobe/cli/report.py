@@ -1,0 +1,81 @@
+"""`attnprobe report`: the main job, in four files that can be shared as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnprobe import plan, profiles, survey
+from attnprobe.cli import options, views
+from attnprobe.cli.output import next_step, save, say
+from attnprobe.cli.progress import Progress
+from attnprobe.device import backends
+from attnprobe.errors import UnusableHost
+from attnprobe.report.compose.summary import summary
+from attnprobe.report.document import Document
+from attnprobe.session.journal import Mode
+from attnprobe.session.lines import Header
+
+CHECK_SHARE = 0.6
+"""Of the time that is left after the launches; timing gets the rest and what checking leaves over."""
+
+
+def report(
+    workload: options.Workload = "first-timing",
+    folder: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Where the four files go.")
+    ] = "attnprobe-report",
+    budget: Annotated[
+        float, typer.Option("--budget", min=1.0, metavar="SECONDS", help="Stop measuring by then.")
+    ] = 110.0,
+    backend: options.Backends = [],  # noqa: B006 - typer reads the default, nothing changes it
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+    resume: options.Resume = False,
+    python: options.Python = "",
+) -> None:
+    """The main job: info, a quick check, and first timings of WORKLOAD, in one report to paste.
+
+    Writes report.md, report.html, report.json and session.jsonl to DIR. Exits 1 when a backend gave
+    a wrong result.
+    """
+    names = backends.match(backend) if backend else backends.names()
+    timed, checked = profiles.load(workload), profiles.load("check-quick")
+    place = Path(folder)
+    problem = _make(place)
+    path = None if problem else place / "session.jsonl"
+    mode: Mode = "resume" if resume else "replace"
+    header = Header("report", workload, seed)
+    with survey.opened(header, path, mode, python or None, Progress) as survey_:
+        environment = survey_.machine()
+        usable = environment.torch is not None
+        here = survey.device(device, environment) if usable else "cpu"
+        survey_.backends(names, here, launch=usable)
+        if usable:
+            checks = plan.trials(checked.on(here, seed).cases, names, "check")
+            times = plan.trials(timed.on(here, seed).cases, names, "time")
+            survey_.run("checking", checks, CHECK_SHARE * (budget - survey_.seconds))
+            survey_.run("timing", times, budget - survey_.seconds)
+        found = survey_.finish()
+    views.show(Document(summary(found)))
+    problem = problem or survey_.journal.problem
+    forms = {"report.md": "md", "report.html": "html", "report.json": "json"}
+    save({place / name: views.text(found, form) for name, form in forms.items()})
+    if problem:
+        raise UnusableHost(
+            "the session could not be saved", why=problem, fix="choose another -o DIR"
+        )
+    say(f"written: {', '.join(str(place / name) for name in (*forms, 'session.jsonl'))}")
+    next_step(f"paste {place / 'report.md'} into the issue, or open {place / 'report.html'}")
+    raise typer.Exit(plan.verdict(found) if usable else 3)
+
+
+def _make(folder: Path) -> str:
+    """Makes the folder; says why it cannot be written to, if so."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    return ""

@@ -1,0 +1,73 @@
+"""A session as text: which view a command has, and in which form it is wanted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from attnprobe.cli.output import emit, save
+from attnprobe.core.report import Report
+from attnprobe.errors import UnusableHost
+from attnprobe.report import compose, json_view
+from attnprobe.report.document import Document
+
+FORMATS = ("text", "md", "html", "json")
+
+
+def document(report: Report) -> Document:
+    """What the command that made this session says of it."""
+    views = {"info": compose.info, "check": compose.check}
+    return views.get(report.command, compose.full)(report)
+
+
+def text(report: Report, form: str) -> str:
+    """The session's view in one of FORMATS."""
+    match form:
+        case "md":
+            from attnprobe.report import markdown
+
+            return markdown.render(document(report))
+        case "html":
+            from attnprobe.report import html
+
+            return html.render(document(report), f"attnprobe {report.command}")
+        case "json":
+            views = {"info": json_view.info, "check": json_view.check}
+            return json_view.dumps(views.get(report.command, json_view.full)(report))
+        case _:
+            from attnprobe.report import terminal
+
+            return terminal.text(document(report))
+
+
+def show(shown: Document) -> None:
+    """To stdout: in colour on a terminal, plain elsewhere."""
+    from attnprobe.report import terminal
+
+    if not sys.stdout.isatty():
+        emit(terminal.text(shown))
+        return
+    from rich.console import Console
+
+    terminal.render(shown, Console())
+
+
+def answer(report: Report, json: str, problem: str) -> None:
+    """Prints the result of a command, and its JSON where that is wanted.
+
+    Args:
+        report: The session.
+        json: A file, `-` for stdout alone, or empty.
+        problem: Why the session file does not hold the session; empty when it does.
+
+    Raises:
+        UnusableHost: A file could not be written; what it should hold is on stdout.
+    """
+    if json == "-":
+        emit(text(report, "json"))
+    else:
+        show(document(report))
+        if json:
+            save({Path(json): text(report, "json")})
+    if problem:
+        raise UnusableHost("the session could not be saved", why=problem, fix="use --session FILE")

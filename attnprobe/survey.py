@@ -1,0 +1,136 @@
+"""What commands are made of: the machine, the backends' facts and trials, all kept in one session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnprobe import info, session
+from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.environment import Environment
+from attnprobe.core.report import Report
+from attnprobe.core.trial import Record, Trial
+from attnprobe.errors import UnusableHost
+from attnprobe.redact import Identity, redact
+from attnprobe.session.journal import Journal, Mode
+from attnprobe.session.lines import Header
+from attnprobe.worker.host import Worker
+
+Progress = Callable[[str], AbstractContextManager[session.Progress]]
+"""Opens what shows how far a run is, under the label given."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A worker that measures and a session that keeps what it finds.
+
+    Args:
+        worker: Asks the diagnosed interpreter.
+        journal: Where everything goes at once, redacted.
+        progress: Shows how far each run is.
+        python: The diagnosed interpreter; None is this one.
+        began: When the survey was opened, on the monotonic clock.
+    """
+
+    worker: Worker
+    journal: Journal
+    progress: Progress
+    python: str | None
+    began: float
+
+    def machine(self) -> Environment:
+        """Finds out and keeps what this machine is."""
+        environment = info.collect(self.worker, self.python)
+        self.journal.environment(environment)
+        return environment
+
+    def backends(self, names: Iterable[str], device: str, launch: bool) -> None:
+        """Claim beside fact for every backend.
+
+        Args:
+            names: Backends.
+            device: cpu or cuda.
+            launch: False takes down the claims alone.
+        """
+        claims = info.claims(self.worker, names)
+        records: list[Record] = []
+        if launch:
+            records = info.prove(lambda trials: self.run("launching", trials), claims, device)
+        for fact in info.backend_facts(claims, records):
+            self.journal.backend(fact)
+
+    def run(
+        self, label: str, trials: Sequence[Trial], budget_s: float | None = None
+    ) -> list[Record]:
+        """Runs trials, each kept as soon as it is done."""
+        with self.progress(label) as progress:
+            return session.run(trials, self.worker, self.journal, progress, budget_s=budget_s)
+
+    @property
+    def seconds(self) -> float:
+        """Since the survey was opened."""
+        return time.monotonic() - self.began
+
+    def finish(self) -> Report:
+        """Marks the session as complete and gives it as one record."""
+        self.journal.end()
+        return self.journal.report
+
+
+@contextmanager
+def opened(
+    header: Header, path: Path | None, mode: Mode, python: str | None, progress: Progress
+) -> Iterator[Survey]:
+    """A survey that closes its worker and its session, whatever happens.
+
+    Raises:
+        UsageError: The session file exists, is in use, or `python` is no interpreter.
+        SessionError: The file to resume is no session.
+    """
+    with _Redacted(header, path, mode) as journal, Worker(python) as worker:
+        yield Survey(worker, journal, progress, python, time.monotonic())
+
+
+def device(asked: str, environment: Environment) -> str:
+    """The device to measure on.
+
+    Args:
+        asked: auto, cpu or cuda.
+        environment: The machine.
+
+    Raises:
+        UnusableHost: cuda was asked for, and torch sees no GPU.
+    """
+    found = info.device(environment)
+    if asked == "cuda" and found != "cuda":
+        raise UnusableHost(
+            "there is no CUDA device to measure on",
+            why=environment.torch_error or "torch sees none",
+            fix="`attnprobe info` says what torch and the driver see; --device cpu measures the CPU",
+        )
+    return found if asked == "auto" else asked
+
+
+class _Redacted(Journal):
+    """A journal that does not hold whose machine this is, so that the file itself can be shared."""
+
+    def __init__(self, header: Header, path: Path | None, mode: Mode) -> None:
+        super().__init__(header, path, mode)
+        self._identity = Identity.of_this_host()
+
+    def environment(self, environment: Environment) -> None:
+        clean = redact(Report(environment=environment), self._identity).environment
+        assert clean is not None  # it was given
+        super().environment(clean)
+
+    def backend(self, backend: BackendFact) -> None:
+        super().backend(redact(Report(backends=(backend,)), self._identity).backends[0])
+
+    def record(self, record: Record) -> None:
+        super().record(redact(Report(records=(record,)), self._identity).records[0])
+
+    def note(self, note: str) -> None:
+        super().note(redact(Report(notes=(note,)), self._identity).notes[0])
