@@ -62,6 +62,7 @@ FACTS: dict[Fact, State] = {
     "out_of_memory": BROKEN,
     "absent": ABSENT,
     "broken": BROKEN,
+    "not_run": NOT_ASKED,
 }
 
 

@@ -68,7 +68,7 @@ def backend_names(report: Report) -> tuple[str, ...]:
 
 def claims_falsely(fact: BackendFact) -> bool:
     """True when a backend says that it is available and no launch of it ran."""
-    return fact.claim.available is True and fact.fact not in ("runs", "wrong")
+    return fact.claim.available is True and fact.fact not in ("runs", "wrong", "not_run")
 
 
 def contradicts(fact: BackendFact) -> bool:
