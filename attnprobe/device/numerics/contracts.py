@@ -1,22 +1,145 @@
-"""What a class of kernels may round."""
+"""What a class of kernels may round: a contract instead of a global tolerance.
+
+A contract names what is stored in the inputs' format on the way; everything else is float32 arithmetic.
+Its constants are formats' unit roundoffs and published error bounds of instructions, none is fitted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
+
+from attnprobe.core.case import Case
+from attnprobe.device.numerics import formats
+from attnprobe.device.numerics.arithmetic import (
+    IEEE,
+    TENSOR_CORE,
+    TENSOR_CORE_32,
+    TF32,
+    Arithmetic,
+)
+from attnprobe.device.numerics.formats import Format
+from attnprobe.errors import UsageError
+
+Stores = Literal["nothing", "P and dS", "everything"]
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What a backend is allowed to round."""
+    """What a backend is allowed to round.
+
+    Args:
+        name: As in reports.
+        form: Format of inputs and outputs.
+        arithmetic: How it adds and exponentiates.
+        stores: What is rounded to `form` on the way. `P and dS`: P before P v and P^T dout, dS before its
+            two products, D = rowsum(dout * out) from the rounded out. `everything`: scaled q, S, P, dP and
+            dS as tensors, D from stored P and dP.
+        normalised: P is rounded after the division by its sum, not before.
+        outputs: Roundings of an output in a row.
+        accumulator_tiles: Queries and keys per addition when gradients accumulate in `form`: a function of
+            (Mq, Mkv) that returns the tile lengths; None when they accumulate in float32.
+    """
 
     name: str
+    form: Format
+    arithmetic: Arithmetic
+    stores: Stores
+    normalised: bool = False
+    outputs: int = 1
+    accumulator_tiles: Callable[[int, int], tuple[int, int]] | None = None
+
+    def additions(self, quantity: str, case: Case) -> int:
+        """How often a gradient's accumulator is rounded to `form` before the last time."""
+        if self.accumulator_tiles is None:
+            return 0
+        queries, keys = self.accumulator_tiles(case.Mq, case.Mkv)
+        length, tile = (case.Mkv, keys) if quantity == "dq" else (case.Mq, queries)
+        return max(0, -(-length // tile) - 1)
+
+
+def _cpu_tiles(Mq: int, Mkv: int) -> tuple[int, int]:
+    """Tile lengths of torch's CPU flash kernel: torch@2.13:aten/src/ATen/native/cpu/FlashAttentionKernel.cpp.
+
+    Queries go in tiles of 256 from 768 on, 64 from 192 on, else 32; keys in tiles of 512. Its backward adds
+    every tile's product to dq, dk and dv with a gemm whose beta is 1, in the tensors' own format.
+    """
+    return (256 if Mq >= 768 else 64 if Mq >= 192 else 32), 512
+
+
+def _fp32_internal(form: Format) -> Contract:
+    """Only the result is rounded: SDPA's math path since torch 2.5, which upcasts 16-bit inputs."""
+    return Contract("fp32-internal", form, IEEE, "nothing")
+
+
+def _flex_eager(form: Format) -> Contract:
+    """S in float32, normalised P rounded: torch@2.13:torch/_higher_order_ops/flex_attention.py, sdpa_dense."""
+    return Contract("flex_eager", form, IEEE, "P and dS", normalised=True)
+
+
+def _fused(form: Format) -> Contract:
+    """FlashAttention-2 (arXiv:2307.08691, algorithms 1 and 2) in float32 arithmetic."""
+    return Contract("fused", form, IEEE, "P and dS")
+
+
+def _fused_tc(form: Format) -> Contract:
+    """The same on tensor cores, polynomial exponentials allowed: FlashAttention 3 and 4, cutlass, Triton."""
+    kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
+    return Contract("fused_tc", form, kind, "P and dS")
+
+
+def _cpu_flash(form: Format) -> Contract:
+    """Torch's CPU flash: a polynomial exponential for 16-bit types, gradients accumulated in them."""
+    kind = IEEE if form.name == "float32" else TENSOR_CORE
+    return Contract("cpu_flash", form, kind, "P and dS", accumulator_tiles=_cpu_tiles)
+
+
+def _unfused(form: Format) -> Contract:
+    """Plain `softmax(q k^T) v` in the inputs' format: nn.MultiheadAttention with weights, model code.
+
+    Outputs are rounded twice: attention's own product and the step behind it (a projection, a transpose
+    into another buffer, an expanded bias's sum).
+    """
+    kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
+    return Contract("unfused", form, kind, "everything", normalised=True, outputs=2)
+
+
+def _tf32(form: Format) -> Contract:
+    """float32 inputs whose products go through TF32; 16-bit inputs are exact in it, so it equals fused_tc."""
+    kind = TF32 if form.name == "float32" else TENSOR_CORE
+    return Contract("tf32", form, kind, "P and dS")
+
+
+_LADDER: dict[str, Callable[[Format], Contract]] = {
+    "fp32-internal": _fp32_internal,
+    "flex_eager": _flex_eager,
+    "fused": _fused,
+    "fused_tc": _fused_tc,
+    "cpu_flash": _cpu_flash,
+    "unfused": _unfused,
+    "tf32": _tf32,
+}
 
 
 def names() -> tuple[str, ...]:
-    """All contracts, tightest first."""
-    return ("fp32-internal", "flex_eager", "fused", "fused_tc", "cpu_flash", "unfused", "tf32")
+    """All contracts, tightest first: the rungs of the ladder."""
+    return tuple(_LADDER)
 
 
 def get(name: str, dtype: str) -> Contract:
-    """The contract for inputs of this dtype (`float32`, `float16`, `bfloat16`)."""
-    return Contract(name)
+    """The contract for inputs of this dtype.
+
+    Args:
+        name: One of `names()`.
+        dtype: float32, float16 or bfloat16.
+
+    Raises:
+        UsageError: No such contract, or none for this dtype.
+    """
+    if name not in _LADDER:
+        raise UsageError(f"unknown numerics contract {name!r}", fix=f"one of {', '.join(_LADDER)}")
+    try:
+        return _LADDER[name](formats.of(dtype))
+    except KeyError:
+        raise UsageError(f"there is no numerics contract for {dtype}") from None

@@ -1,19 +1,194 @@
-"""The verdict."""
+"""Holds what a backend returned against the reference: verdicts, failures and the ladder of contracts."""
 
 from __future__ import annotations
 
-from attnprobe.core.parity import Parity
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from attnprobe.core.parity import QUANTITIES, Failure, Parity, Quantity, Verdict
 from attnprobe.device.inputs import Inputs, Outputs
+from attnprobe.device.numerics import contracts, levels, semantics
+from attnprobe.device.numerics.bounds import Bound, bound
+from attnprobe.device.numerics.contracts import Contract
+from attnprobe.device.numerics.ties import Ties, ties
 from attnprobe.device.reference import Reference
+
+NO_POWER = 0.1
+"""A tensor whose bound's RMS exceeds a tenth of its own RMS is no evidence: an error of 10 % would pass."""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """One tensor to be judged."""
+
+    name: str
+    got: Tensor
+    compared: Tensor
+    reference: Reference
+    inputs: Inputs
+    ties: Ties
+
+    def bound(self, contract: Contract) -> Bound:
+        b = bound(self.name, self.reference, contract, self.inputs.case)
+        times = self.ties.of(self.name)
+        return b if times == 1 else replace(b, row=b.row * times)
+
+    def error(self, b: Bound) -> Tensor:
+        return (self.got - b.truth).masked_fill(~self.compared, 0.0)
 
 
 def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str) -> Parity:
-    """Holds what a backend returned against the reference and the contract's bounds.
+    """The verdict on one trial.
+
+    Order: missing gradients, shapes and dtypes; rows without keys; exact zeros; non-finite values; then three
+    levels (element, group, gain) for every quantity that both sides have.
 
     Args:
-        outputs: What the backend returned; None for what is missing.
+        outputs: What the backend returned, canonical; None for what it did not.
         inputs: What it was given.
-        reference: `compute(inputs)`.
-        contract: A name of `contracts.names()`.
+        reference: `compute` of the same inputs.
+        contract: One of `contracts.names()`; verdicts are relative to it.
+
+    Returns:
+        fail if anything failed; pass if at least one quantity is evidence and none failed; no_power if
+        quantities were compared but none is evidence; none if nothing was compared.
+
+    Raises:
+        UsageError: No such contract for the case's dtype.
     """
-    return Parity(verdict="none", contract=contract)
+    held_to = contracts.get(contract, inputs.case.dtype)
+    failures = list(semantics.form(outputs, inputs))
+    if any(f.kind in ("shape", "dtype") for f in failures):
+        return Parity("fail", contract, failures=tuple(failures))
+    convention, found = semantics.empty_rows(outputs, inputs, reference)
+    failures += [*found, *semantics.exact_zeros(outputs, reference)]
+    subjects = _subjects(outputs, inputs, reference)
+    quantities: dict[str, Quantity] = {}
+    for subject in subjects:
+        quantity, problem = _quantity(subject, held_to)
+        quantities[subject.name] = quantity
+        failures += [problem] if problem else []
+    return Parity(
+        verdict=_overall(quantities, failures),
+        contract=contract,
+        numerics_class=_ladder(subjects, quantities, held_to),
+        quantities=quantities,
+        failures=tuple(failures),
+        empty_rows=convention,
+    )
+
+
+def _subjects(outputs: Outputs, inputs: Inputs, reference: Reference) -> list[_Subject]:
+    tied, found = ties(inputs), []
+    for name in QUANTITIES:
+        x, truth = getattr(outputs, name), getattr(reference, name)
+        if x is None or truth is None:
+            continue
+        got = semantics.held(name, x, reference)
+        got = got.unsqueeze(-1) if name == "lse" else got
+        compared = torch.ones_like(got, dtype=torch.bool)
+        if name in ("out", "lse", "dq"):
+            compared = reference.has_keys[..., None].expand_as(got)
+        found.append(_Subject(name, got, compared, reference, inputs, tied))
+    return found
+
+
+def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure | None]:
+    name, got = subject.name, subject.got
+    b = subject.bound(contract)
+    largest = math.inf if name == "lse" else contract.form.largest
+    bad = semantics.unexpected(got, b.truth, subject.compared, largest)
+    count = int(bad.sum())
+    if count:
+        where = tuple(int(n) for n in bad.nonzero()[0])
+        worst = Quantity("fail", math.inf, "element", math.inf, 0.0, where, count)
+        kinds = "NaN" if bool(got[bad].isnan().all()) else "inf or NaN"
+        message = f"{name} holds {count} {kinds} of {got.numel()} elements, first at {where}"
+        return worst, Failure("nonfinite", message)
+    tolerance = b.element(subject.reference.level)
+    error = subject.error(b)
+    error = error.nan_to_num(0.0, 0.0, 0.0)  # what is left here overflows as the truth does
+    counts = subject.compared.double()
+    looks = (
+        levels.element(error, tolerance),
+        levels.group(error, b, counts, subject.ties.columns),
+        levels.gain(error, b, counts),
+    )
+    top = max(looks, key=lambda look: look.ratio)
+    size = float((b.truth * counts).norm())
+    room = float((tolerance * counts).norm())
+    resolution = room / size if size else (math.inf if room else 0.0)
+    verdict: Verdict = "pass" if top.ratio <= 1.0 else "fail"
+    if verdict == "pass" and resolution > NO_POWER:
+        verdict = "no_power"
+    quantity = Quantity(
+        verdict=verdict,
+        ratio=top.ratio,
+        level=top.level,
+        relative_error=float(error.norm()) / size if size else 0.0,
+        resolution=resolution,
+        worst_index=looks[0].index,
+    )
+    if verdict != "fail":
+        return quantity, None
+    return quantity, _accuracy(subject, contract, quantity, top, tolerance, error)
+
+
+def _accuracy(
+    subject: _Subject,
+    contract: Contract,
+    quantity: Quantity,
+    top: levels.Look,
+    tolerance: Tensor,
+    error: Tensor,
+) -> Failure:
+    name, index = subject.name, quantity.worst_index
+    hypothesis = ""
+    if name == "lse":
+        scale = subject.inputs.case.scale
+        hypothesis = semantics.lse_hypothesis(
+            subject.got[..., 0], subject.reference, tolerance[..., 0], scale
+        )
+    where = f" ({top.where})" if top.where else ""
+    message = (
+        f"{name} is off by {quantity.ratio:.3g} times what {contract.name} allows ({top.level}{where}); "
+        f"relative error {quantity.relative_error:.2e}; worst element {index}: "
+        f"error {float(error[index]):.3e}, allowed {float(tolerance[index]):.3e}"
+    )
+    return Failure("accuracy", message, hypothesis)
+
+
+def _overall(quantities: dict[str, Quantity], failures: list[Failure]) -> Verdict:
+    if failures or any(q.verdict == "fail" for q in quantities.values()):
+        return "fail"
+    if not quantities:
+        return "none"
+    return "pass" if any(q.verdict == "pass" for q in quantities.values()) else "no_power"
+
+
+def _ladder(subjects: list[_Subject], quantities: dict[str, Quantity], held_to: Contract) -> str:
+    """The tightest contract that every quantity meets; each rung stops at its first misfit."""
+    if not subjects or any(q.nonfinite for q in quantities.values()):
+        return ""
+    for name in contracts.names():
+        if name == held_to.name:
+            if all(q.ratio <= 1.0 for q in quantities.values()):
+                return name
+        elif all(_meets(s, contracts.get(name, held_to.form.name)) for s in subjects):
+            return name
+    return ""
+
+
+def _meets(subject: _Subject, contract: Contract) -> bool:
+    b = subject.bound(contract)
+    error = subject.error(b).nan_to_num(0.0, 0.0, 0.0)
+    if levels.element(error, b.element(subject.reference.level)).ratio > 1.0:
+        return False
+    counts = subject.compared.double()
+    return (
+        levels.group(error, b, counts, subject.ties.columns).ratio <= 1.0
+        and levels.gain(error, b, counts).ratio <= 1.0
+    )

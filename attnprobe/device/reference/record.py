@@ -1,10 +1,50 @@
-"""What a reference holds."""
+"""What a reference holds: the truth, and error sums that no contract has entered yet."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What rounding can do to one quantity, per element, apart from the contract's constants.
+
+    A stored tensor x is rounded with variance `(u^2 x^2 + eta^2) / 3`; the sums here leave out the factor
+    `u^2 / 3` (eta enters as eta / u of the case's dtype), so one pass serves every contract. Variances are
+    kept as standard deviations in float32, which has the range for them and half the memory.
+
+    Args:
+        systematic: Per arithmetic (`numerics.arithmetic.kinds`), the bound on what inner arithmetic does.
+        squares: Root of the sum of squared terms: the size of the quantity's partial sums.
+        fused: Root of the variance when P and dS are rounded before their products, and D is taken from
+            the rounded output; errors of one row are shared by its columns.
+        fused_common: The part of it that all rows share (through one query's D).
+        unfused: Root of the variance when scaled q, S, P, dP and dS are each stored.
+        unfused_common: The part of it that rows share.
+        worst: The worst case of rounding P over u; None where there is no such cap.
+        rho: Signed error that rounding the exact unnormalised P would cause; None likewise.
+        rho_normalised: The same for normalised P.
+        floor: Root of the sum of squares that eta of an unnormalised P enters with; None for no such.
+        floor_normalised: The same for normalised P.
+        heads: Root of the sum over a group's query heads of their squared contributions.
+        flush: What flushing to zero can do to any element, a scalar.
+    """
+
+    systematic: tuple[Tensor, ...]
+    squares: Tensor | None = None
+    fused: Tensor | None = None
+    fused_common: Tensor | None = None
+    unfused: Tensor | None = None
+    unfused_common: Tensor | None = None
+    worst: Tensor | None = None
+    rho: Tensor | None = None
+    rho_normalised: Tensor | None = None
+    floor: Tensor | None = None
+    floor_normalised: Tensor | None = None
+    heads: Tensor | None = None
+    flush: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -18,10 +58,13 @@ class Reference:
         dk: (Bc, Hkv, Tkv, K).
         dv: (Bc, Hkv, Tkv, Kv).
         dbias: `case.bias_shape`.
-        rows: The queries whose cotangent is not zero, when it is row-sparse; None for all.
-        has_keys: (Bc, Hq, Tq) bool: this query attends at least one key.
-        in_sequence: (Bc, 1, Tq) bool: this query belongs to a sequence (not padding, not the tail).
-        attended: (Bc, Hkv, Tkv) bool: at least one query attends this key.
+        index: (R,) positions in Tq of the queries that are held when the cotangent is row-sparse: out, lse,
+            dq, compared and has_keys then have R in place of Tq. None when all are.
+        compared: (Bc, 1, Tq) bool: this query belongs to a sequence.
+        has_keys: (Bc, Hq, Tq) bool: compared, and attends at least one key.
+        attended: (Bc, Hkv, Tkv) bool: at least one compared query attends this key.
+        level: lambda of the case (numerics.arithmetic.confidence).
+        moments: By quantity: out, lse, dq, dk, dv, dbias.
     """
 
     out: Tensor
@@ -30,7 +73,9 @@ class Reference:
     dk: Tensor | None
     dv: Tensor | None
     dbias: Tensor | None
-    rows: Tensor | None
+    index: Tensor | None
+    compared: Tensor
     has_keys: Tensor
-    in_sequence: Tensor
     attended: Tensor
+    level: float
+    moments: dict[str, Moments]

@@ -1,0 +1,132 @@
+"""Three looks at one error: every element, groups of elements, and the gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attnprobe.device.numerics.arithmetic import ALPHA
+from attnprobe.device.numerics.bounds import Bound
+
+TINY = 1e-300
+"""Keeps 0 / 0 out of ratios; far below any bound (`Moments.flush` is not)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The worst ratio of one level.
+
+    Args:
+        level: element, group or gain.
+        ratio: Error over bound; 1 is the limit.
+        index: Canonical index of the worst element, for level element.
+        where: Which group was worst: head, block of 16 rows, row, channel.
+    """
+
+    level: str
+    ratio: float
+    index: tuple[int, ...] = ()
+    where: str = ""
+
+
+def element(error: Tensor, tolerance: Tensor) -> Look:
+    """The worst single element."""
+    if error.numel() == 0:
+        return Look("element", 0.0)
+    ratio = error.abs() / (tolerance + TINY)
+    position = int(ratio.argmax())
+    worst = float(ratio.flatten()[position])
+    index = []
+    for size in reversed(ratio.shape):
+        index.append(position % size)
+        position //= size
+    return Look("element", worst, tuple(reversed(index)))
+
+
+def _tail(first: Tensor, second: Tensor, x: float) -> Tensor:
+    """Upper tail of a weighted chi-square: Laurent and Massart, Ann. Statist. 28(5), 2000, lemma 1."""
+    root = second.sqrt()
+    return first + 2.0 * math.sqrt(x) * root + 2.0 * x * root
+
+
+def group(error: Tensor, b: Bound, counts: Tensor, columns_alike: bool) -> Look:
+    """The worst root-mean-square over a head, 16 rows, one row or one channel.
+
+    By Minkowski the norm of the error is at most the sum of the norms of its parts: independent errors and
+    row-shared errors by their chi-square tails (but not below what rounding the exact values alone gives),
+    common errors with one degree of freedom, systematic errors in full.
+
+    Args:
+        error: Zero where not compared.
+        b: The bounds.
+        counts: 1 where compared, else 0; broadcasts.
+        columns_alike: True when columns may repeat each other, so that errors of a row are one error.
+    """
+    if error.numel() == 0:
+        return Look("group", 0.0)
+    single = b.single + b.hard**2 / 3.0
+    parts = (error**2, single, single**2, b.row, b.common, b.systematic**2, b.rho**2, b.rounded**2)
+
+    def look(dims: int, fold: Callable[[Tensor], Tensor], where: str) -> Look:
+        sums = [(part * counts).sum(dims) for part in parts]
+        e2, s1, s2, r1, c1, y2, rho2, o2 = sums
+        s2 = s1**2 if columns_alike and dims == 3 else s2
+        r2 = fold(r1**2)
+        e2, s1, s2, r1, c1, y2, rho2, o2 = (fold(x) for x in (e2, s1, s2, r1, c1, y2, rho2, o2))
+        if dims == 2:
+            r2 = fold((b.row**2 * counts).sum(2))
+        x = math.log(4.0 * max(e2.numel(), 1) / ALPHA)
+        one = math.sqrt(1.0 + 2.0 * math.sqrt(x) + 2.0 * x)
+        limit = (
+            torch.maximum(_tail(s1, s2, x), o2).sqrt()
+            + torch.maximum(_tail(r1, r2, x), rho2).sqrt()
+            + one * c1.sqrt()
+            + y2.sqrt()
+        )
+        return Look("group", float((e2.sqrt() / (limit + TINY)).max()), where=where)
+
+    def blocks(x: Tensor) -> Tensor:
+        return F.pad(x, (0, -x.shape[2] % 16)).unflatten(2, (-1, 16)).sum(-1)
+
+    looks = [
+        look(3, lambda x: x.sum(2), "head"),
+        look(3, blocks, "16 rows"),
+        look(3, lambda x: x, "row"),
+        look(2, lambda x: x, "channel"),
+    ]
+    return max(looks, key=lambda found: found.ratio)
+
+
+def gain(error: Tensor, b: Bound, counts: Tensor) -> Look:
+    """The weighted least-squares slope of the error on the truth, per head and over all.
+
+    Catches an output that is right but for a factor like 1 + 2^-6, which single elements hide.
+    """
+    if error.numel() == 0:
+        return Look("gain", 0.0)
+    single = b.single + b.hard**2 / 3.0
+    weight = counts / (single + b.row + b.common + b.systematic**2 + TINY)
+    pull = weight * b.truth
+    size = pull.abs()
+    rows = (size * b.row.sqrt()).sum(3)
+    parts = (
+        (pull * error).sum((2, 3)),
+        (size**2 * single).sum((2, 3)),
+        (rows**2).sum(2),
+        (size * b.common.sqrt()).sum((2, 3)),
+        (size * b.systematic).sum((2, 3)),
+        (pull * b.rho).sum((2, 3)),
+        (pull * b.rounded).sum((2, 3)),
+    )
+    worst = 0.0
+    for view in (parts, tuple(x.sum().view(1) for x in parts)):
+        slope, s2, r2, common, systematic, rho, rounded = view
+        x = math.sqrt(2.0 * math.log(4.0 * max(slope.numel(), 1) / ALPHA))
+        limit = x * (s2.sqrt() + r2.sqrt() + common) + systematic + rho.abs() + rounded.abs()
+        worst = max(worst, float((slope.abs() / (limit + TINY)).max()))
+    return Look("gain", worst)

@@ -1,0 +1,179 @@
+"""Gradients and their error sums, key tiles outside, query tiles inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnprobe.device.numerics.arithmetic import U32
+from attnprobe.device.numerics.formats import Format
+from attnprobe.device.reference.rows import Rows
+from attnprobe.device.reference.sums import Sums
+from attnprobe.device.reference.weights import Tiles, Weights
+
+
+@dataclass(frozen=True)
+class Cotangent:
+    """What flows back into one tile of logits.
+
+    Args:
+        w: The tile's probabilities.
+        dP: dout v^T.
+        W: dP - D.
+        U: Gradient of the scaled product: slope * P * W.
+        dS: Gradient of the logit: P * W (the same tensor without a soft cap).
+        reach: How strongly a relative error of P moves U / (P W): the slope and, because the slope itself
+            depends on the logit, 2 |tanh| / softcap; 1 without a soft cap.
+        systematic: Per arithmetic, the bound on U's error, without that of D and of summation.
+    """
+
+    w: Weights
+    dP: Tensor
+    W: Tensor
+    U: Tensor
+    dS: Tensor
+    reach: Tensor | float
+    systematic: tuple[Tensor, ...]
+
+
+def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows) -> Cotangent:
+    """The tile's cotangent; `rows` are those of tile `i`."""
+    scores, level = tiles.scores, tiles.level
+    w = tiles.weights(i, j, rows.safe, rows.top)
+    g = scores.dout[:, :, i]
+    dP = scores.against(g, w.v)
+    W = dP - rows.D
+    dS = w.P * W
+    U = dS if w.slope is None else dS * w.slope
+    tangent: Tensor | float = 1.0
+    bend: Tensor | float = 0.0
+    if w.slope is not None:
+        assert scores.softcap is not None
+        tangent, bend = w.slope, (2.0 / scores.softcap**2) * w.logits.z.abs()
+    size, scale_dP = dS.abs(), w.P * tangent * scores.against(g.abs(), w.v.abs())
+    systematic = tuple(
+        size * (tangent * (error + shift) + bend * error + 3.0 * U32)
+        + kind.spread(scores.case.Kv, level) * scale_dP
+        for kind, error, shift in zip(tiles.kinds, w.errors, rows.lse_systematic, strict=True)
+    )
+    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic)
+
+
+def unfused(t: Cotangent, form: Format) -> Tensor:
+    """Variance of U over u^2 / 3 when logits, P, dP and dS are each stored."""
+    w = t.w
+    tangent2 = 1.0 if w.slope is None else w.slope**2
+    P2, W2 = w.P**2, t.W**2
+    assert w.stored is not None
+    relative = t.U**2 + P2 * (tangent2 * (t.dP**2 + W2) + t.reach**2 * W2 * w.stored)
+    return relative + w.kept(form.floor**2) * (1.0 + tangent2 * (P2 + W2))
+
+
+def to_queries(tiles: Tiles, t: Cotangent, sums: Sums, form: Format) -> None:
+    """Adds the tile's share of dq (without the factor s)."""
+    scores, n = tiles.scores, tiles.scores.region.Mkv
+    k, k2 = t.w.k, t.w.k**2
+    flat = t.w.P if t.w.slope is None else t.w.P * t.w.slope
+    size = t.U.abs()
+    sums.add("truth", scores.weigh(t.U, k))
+    sums.add("mean key", scores.weigh(flat, k))
+    U2 = t.U**2
+    sums.add("squares", scores.weigh(U2, k2))
+    for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
+        bound = error + kind.spread(n, tiles.level) * size
+        sums.add(f"systematic {a}", scores.weigh(bound, k.abs()))
+    if tiles.stores:
+        sums.add("fused", scores.weigh(U2 + t.w.kept(form.floor**2), k2))
+        sums.add("unfused", scores.weigh(unfused(t, form), k2))
+        sums.add("scaled", scores.weigh(t.w.P * (t.reach * t.W) ** 2, k2))
+
+
+def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
+    """Bounds of dq, all tiles added: D's error moves a row along its mean key."""
+    s, n = tiles.scores.scale, tiles.scores.region.Mkv
+    dq, mean_key, root = s * sums["truth"], sums["mean key"], s * sums["squares"].sqrt()
+    found = {"truth": dq, "squares": root}
+    for a, kind in enumerate(tiles.kinds):
+        bound = sums[f"systematic {a}"] + rows.D_systematic[a] * mean_key.abs()
+        drift = kind.drift(n) * (dq.abs() + tiles.level * root)
+        found[f"systematic {a}"] = abs(s) * bound + drift
+    if tiles.stores:
+        m2 = mean_key**2
+        found["fused"] = abs(s) * (sums["fused"] + rows.D_fused * m2).sqrt()
+        shared = rows.D_unfused * m2 + rows.scaled * sums["scaled"]
+        variance = s * s * (sums["unfused"] + shared) + rows.shift * dq**2
+        found["unfused"] = variance.sqrt()
+    return found
+
+
+def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form: Format) -> None:
+    """Adds the tile's share of dk (without the factor s)."""
+    scores = tiles.scores
+    q = scores.q[:, :, i]
+    q2, size = q**2, t.U.abs()
+    flat = t.w.P if t.w.slope is None else t.w.P * t.w.slope
+    sums.add("truth", t.U.mT @ q)
+    U2 = t.U**2
+    sums.add("squares", scores.gather(U2, q2))
+    length = scores.groups * len(scores.rows)
+    for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
+        bound = error + flat * rows.D_systematic[a] + kind.spread(length, tiles.level) * size
+        sums.add(f"systematic {a}", scores.gather(bound, q.abs()))
+    if not tiles.stores:
+        return
+    assert t.w.scaled is not None
+    sums.add("fused", scores.gather(U2 + t.w.kept(form.floor**2), q2))
+    sums.add("unfused", scores.gather(unfused(t, form), q2))
+    both = scores.gather(flat**2, torch.cat([rows.D_fused * q2, rows.D_unfused * q2], -1))
+    fused_common, unfused_common = both.split(q.shape[-1], -1)
+    moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)
+    sums.add("fused_common", fused_common)
+    sums.add("unfused_common", unfused_common + scores.gather(moved, q2))
+
+
+def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form: Format) -> None:
+    """Adds the tile's share of dv."""
+    scores, w = tiles.scores, t.w
+    g = scores.dout[:, :, i]
+    g2, size = g**2, g.abs()
+    P2 = w.P**2
+    sums.add("truth", w.P.mT @ g)
+    sums.add("squares", scores.gather(P2, g2))
+    length = scores.groups * len(scores.rows)
+    for a, kind in enumerate(tiles.kinds):
+        each = w.errors[a] + rows.lse_systematic[a] + (kind.spread(length, tiles.level) + 2 * U32)
+        sums.add(f"systematic {a}", scores.gather(w.P * each, size))
+    if not tiles.stores:
+        return
+    assert w.stored is not None
+    assert w.scaled is not None
+    floor = w.kept(form.floor**2)
+    sums.add("fused", scores.gather(P2 + floor, g2))
+    sums.add("unfused", scores.gather(P2 * (1.0 + w.stored) + floor, g2))
+    sums.add("unfused_common", scores.gather(P2 * (rows.shift + w.scaled), g2))
+    sums.add("worst", scores.gather(w.P + w.kept(form.floor), size))
+    dtype = scores.inputs.q.dtype
+    sums.add("rho", scores.gather(w.P.to(dtype).double() - w.P, g))
+
+
+def finish_keys(tiles: Tiles, sums: Sums, factor: float) -> dict[str, Tensor]:
+    """Dk or dv of one key tile with its bounds; `factor` is s for dk, 1 for dv."""
+    scores = tiles.scores
+    heads = sums["truth"].unflatten(1, (-1, scores.groups)) * factor
+    truth, root = heads.sum(2), abs(factor) * sums["squares"].sqrt()
+    found = {"truth": truth, "squares": root}
+    length = scores.groups * len(scores.rows)
+    for a, kind in enumerate(tiles.kinds):
+        drift = kind.drift(length) * (truth.abs() + tiles.level * root)
+        found[f"systematic {a}"] = abs(factor) * sums[f"systematic {a}"] + drift
+    for name in ("fused", "unfused", "fused_common", "unfused_common"):
+        if name in sums:
+            found[name] = abs(factor) * sums[name].sqrt()
+    for name in ("worst", "rho"):
+        if name in sums:
+            found[name] = sums[name]
+    if scores.groups > 1:
+        found["heads"] = (heads**2).sum(2).sqrt()
+    return found

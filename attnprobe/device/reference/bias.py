@@ -1,0 +1,55 @@
+"""The gradient of an added tensor: dS summed over the dimensions in which it broadcasts."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from attnprobe.device.numerics.arithmetic import U32
+from attnprobe.device.numerics.formats import Format
+from attnprobe.device.reference.backward import Cotangent, unfused
+from attnprobe.device.reference.rows import Rows
+from attnprobe.device.reference.sums import Sums
+from attnprobe.device.reference.weights import Tiles
+
+
+def to_bias(
+    tiles: Tiles, i: slice, j: slice, t: Cotangent, rows: Rows, sums: Sums, form: Format
+) -> None:
+    """Adds the tile's share of dbias, in place, to sums of the bias's shape."""
+    scores, bias = tiles.scores, tiles.scores.inputs.bias
+    assert bias is not None
+    summed = tuple(d for d in range(4) if bias.shape[d] == 1)
+    case = scores.case
+    length = (
+        (case.B if bias.shape[0] == 1 else 1)
+        * (case.Hq if bias.shape[1] == 1 else 1)
+        * (len(scores.rows) if bias.shape[2] == 1 else 1)
+        * (scores.region.Mkv if bias.shape[3] == 1 else 1)
+    )
+
+    def add(name: str, term: Tensor) -> None:
+        if name not in sums:
+            sums[name] = scores.q.new_zeros(bias.shape)
+        reduced = term.sum(summed, keepdim=True) if summed else term
+        target = sums[name][scores.region.batch] if bias.shape[0] > 1 else sums[name]
+        target = target[..., j] if bias.shape[3] > 1 else target
+        if bias.shape[2] > 1:
+            target.index_add_(2, scores.rows[i], reduced)
+        else:
+            target += reduced
+
+    P2 = t.w.P**2
+    size = t.dS.abs()
+    add("truth", t.dS)
+    add("squares", t.dS**2)
+    for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
+        summing = kind.spread(length, tiles.level) + U32
+        add(f"systematic {a}", error + t.w.P * rows.D_systematic[a] + summing * size)
+    if not tiles.stores:
+        return
+    assert t.w.scaled is not None
+    add("fused", t.dS**2 + t.w.kept(form.floor**2))
+    add("unfused", unfused(t, form))
+    add("fused_common", P2 * rows.D_fused)
+    moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)
+    add("unfused_common", P2 * rows.D_unfused + moved)

@@ -1,0 +1,109 @@
+"""What the backward must know of every query before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from attnprobe.device.numerics.formats import Format
+from attnprobe.device.reference.forward import Forward
+from attnprobe.device.reference.weights import Tiles
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Per query, float64, (b, Hq, m, 1) each; variances are over u^2 / 3.
+
+    Args:
+        safe: Log-sum-exp, 0 for rows without keys.
+        top: Maximum, likewise.
+        D: Row sum of dout * out, the mean of dP under P.
+        D_fused: Variance of D taken from an output whose P and whose value were rounded.
+        D_unfused: Variance of D taken from stored P and dP, with stored logits.
+        shift: Variance of the log-sum-exp from stored logits: what a whole row's P shares.
+        scaled: The scaled query's share of it, with which keys of a row move together.
+        D_systematic: Per arithmetic, the bound on D's error.
+        lse_systematic: Per arithmetic, the bound on the log-sum-exp's error.
+    """
+
+    safe: Tensor
+    top: Tensor
+    D: Tensor
+    D_fused: Tensor
+    D_unfused: Tensor
+    shift: Tensor
+    scaled: Tensor
+    D_systematic: tuple[Tensor, ...]
+    lse_systematic: tuple[Tensor, ...]
+
+    def at(self, i: slice) -> Rows:
+        """The rows of one tile."""
+        picked = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            one = isinstance(value, Tensor)
+            picked[field.name] = value[:, :, i] if one else tuple(x[:, :, i] for x in value)
+        return Rows(**picked)
+
+    @staticmethod
+    def join(parts: list[Rows]) -> Rows:
+        """All tiles of a region."""
+        joined = {}
+        for field in fields(Rows):
+            values = [getattr(part, field.name) for part in parts]
+            if isinstance(values[0], Tensor):
+                joined[field.name] = torch.cat(values, 2)
+            else:
+                joined[field.name] = tuple(torch.cat(x, 2) for x in zip(*values, strict=True))
+        return Rows(**joined)
+
+
+def rows_of(tiles: Tiles, i: slice, keys: list[slice], forward: Forward, form: Format) -> Rows:
+    """The rows of one tile of queries."""
+    scores = tiles.scores
+    g, out = scores.dout[:, :, i], forward.out
+
+    def total(x: Tensor) -> Tensor:
+        return x.sum(-1, keepdim=True)
+
+    zero = torch.zeros_like(forward.safe)
+    D_fused = D_unfused = shift = scaled = zero
+    if forward.stored is not None and forward.lse_stored is not None:
+        floor = 0.0 if forward.floor is None else form.floor**2 * forward.floor
+        D_fused = total(g**2 * (out**2 + forward.squares + floor))
+        D_unfused = _from_products(tiles, i, keys, forward, form)
+        D_unfused += total(g.abs() * forward.stored.sqrt()) ** 2
+        shift = forward.lse_stored[..., None]
+        assert forward.scaled is not None
+        scaled = forward.scaled[..., None]
+    return Rows(
+        safe=forward.safe,
+        top=forward.top,
+        D=total(g * out),
+        D_fused=D_fused,
+        D_unfused=D_unfused,
+        shift=shift,
+        scaled=scaled,
+        D_systematic=tuple(
+            kind.spread(scores.case.Kv, tiles.level) * total(g.abs() * out.abs())
+            + total(g.abs() * error)
+            for kind, error in zip(tiles.kinds, forward.out_systematic, strict=True)
+        ),
+        lse_systematic=tuple(error[..., None] for error in forward.lse_systematic),
+    )
+
+
+def _from_products(
+    tiles: Tiles, i: slice, keys: list[slice], forward: Forward, form: Format
+) -> Tensor:
+    """Sum over keys of P dP with P and dP both stored: 2 P^2 dP^2 and eta's cross terms."""
+    scores, found = tiles.scores, torch.zeros_like(forward.safe)
+    for j in keys:
+        w = tiles.weights(i, j, forward.safe, forward.top)
+        dP2 = scores.against(scores.dout[:, :, i], w.v) ** 2
+        P2 = w.P**2
+        floor = w.kept(form.floor**2)
+        found += (2.0 * P2 * dP2 + floor * (P2 + dP2)).sum(-1, keepdim=True)
+    return found
