@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import sys
@@ -83,6 +84,7 @@ def outcome_of(error: BaseException, phase: str) -> Raised | OutOfMemory:
     # torch.OutOfMemoryError by name, because the name is as old as torch.cuda's and this file
     # also serves interpreters without torch
     exhausted = isinstance(error, MemoryError) or name == "OutOfMemoryError"
+    exhausted = exhausted or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
     if exhausted or any(words in message for words in _OUT_OF_MEMORY):
         return OutOfMemory(phase, message or name)
     return Raised(phase, name, message, where)

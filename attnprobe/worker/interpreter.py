@@ -15,6 +15,8 @@ from pathlib import Path
 from attnprobe.errors import UnusableHost, UsageError
 from attnprobe.worker.process import Gone, Late, Process
 
+_HELLO_S = 60.0  # a bare interpreter on a slow disk; importing torch has its own time
+
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 
@@ -100,7 +102,7 @@ def greet(python: str, process: Process, until: float, preloaded: bool) -> Inter
         UnusableHost: It took too long.
     """
     try:
-        hello = process.hear(until)["hello"]
+        hello = process.hear(min(until, soon(_HELLO_S)))["hello"]
     except Gone:
         code = process.end(1.0)
         why = f"it ended with {exit_words(code)} before it said hello. {process.log.text[-600:]}"

@@ -6,15 +6,19 @@ The deed is the trial's backend. Standard library only, except where torch is th
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import metadata
 
-from attnprobe.core.outcome import Measured, Outcome, Refused
+from attnprobe.core.outcome import Measured, Outcome, Raised, Refused
 from attnprobe.core.trial import Trial
+
+HOST_ONLY = ("pydantic", "typer", "rich", "jinja2", "yaml", "pynvml", "pytest", "numpy", "tests")
 
 
 def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
@@ -42,12 +46,12 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
                 signal.signal(number, signal.SIG_IGN)
             time.sleep(1e6)
         case "exhaust":
-            held = [bytearray(1 << 40) for _ in range(64)]
+            held = [bytes(1 << 26) for _ in range(64)]  # 4 GiB, never touched
             return Measured(str(len(held)))
         case "exhaust-torch":
             import torch
 
-            return Measured(str(torch.ones(1 << 36, dtype=torch.uint8).shape))
+            return Measured(str(torch.empty(1 << 32, dtype=torch.uint8).shape))
         case "raise":
             raise ValueError("wrong \x1b[31mhead\x1b[0m count")
         case "interrupt":
@@ -77,8 +81,22 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
             import torch
 
             return Measured(torch.__version__)
+        case "sticky":
+            return Raised("forward", "AcceleratorError", "illegal memory access", sticky=True)
         case "slow":
+            with open(os.environ["ATTNPROBE_TEST_TALLY"], "a") as tally:
+                tally.write(f"{trial.id}\n")
             time.sleep(0.05)
+        case "packages":
+            return Measured(" ".join(sorted(d.name for d in metadata.distributions())))
+        case "importable":
+            return Measured(" ".join(n for n in HOST_ONLY if importlib.util.find_spec(n)))
+        case "variable":
+            return Measured(os.environ.get("ATTNPROBE_TEST_VARIABLE", ""))
+        case "threads":
+            return Measured(str(len(os.listdir(f"/proc/{os.getppid()}/task"))))
+        case "nvml":
+            return Measured(os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK", "unset"))
         case backend if backend.startswith("poison"):
             globals()["poisoned"] = True
         case "victim" if globals().get("poisoned"):
