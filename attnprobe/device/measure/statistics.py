@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from statistics import median
 
 CONFIDENCE = 0.95
@@ -34,13 +35,38 @@ def rounds_needed(confidence: float = CONFIDENCE) -> int:
     return next(n for n in range(2, 64) if rank(n, confidence))
 
 
+def independent(values: Sequence[float]) -> int:
+    """To how many independent values these amount, taken in the order in which they were measured.
+
+    A slow moment that spans several rounds makes neighbours agree. Whether a value lies above the
+    median is all that an interval by order statistics rests on, so it is the lag-1 autocorrelation r
+    of that sign that counts: n (1 - r) / (1 + r), as for an AR(1) process. Chance correlation, below
+    2 / sqrt(n), is ignored.
+    """
+    n, middle = len(values), median(values)
+    signs = [(value > middle) - (value < middle) for value in values]
+    variance = sum(sign * sign for sign in signs)
+    if not variance:
+        return n
+    r = sum(a * b for a, b in pairwise(signs)) / variance
+    return n if r < 2 / math.sqrt(n) else int(n * (1 - r) / (1 + r))
+
+
 def median_interval(
     values: Sequence[float], confidence: float = CONFIDENCE
 ) -> tuple[float, float] | None:
-    """The interval of the median by order statistics; None when there are too few values."""
-    k = rank(len(values), confidence)
-    if not k:
+    """The interval of the median by order statistics; None when there are too few values.
+
+    Values that depend on each other widen it, up to what the fewest independent ones would give.
+
+    Args:
+        values: In the order in which they were measured.
+        confidence: How often such intervals hold the median.
+    """
+    if len(values) < rounds_needed(confidence):
         return None
+    n = max(independent(values), rounds_needed(confidence))
+    k = rank(n, confidence) * len(values) // n
     ordered = sorted(values)
     return ordered[k - 1], ordered[len(values) - k]
 

@@ -1,0 +1,73 @@
+"""Two contestants are called different when they are, and seldom when they are not."""
+
+import random
+
+import pytest
+from tests.measure.fake_clock import FakeClock, neighbours, taking
+
+from attnprobe.device.measure import sampling
+from attnprobe.device.measure.paired import compare
+
+
+def race(seed, slower, target_ci=0.01, to_itself=("a", "b")):
+    rng = random.Random(seed)
+    first, second = to_itself
+    calls = {first: taking(1e-3, rng, 0.03), second: taking(1e-3 * slower, rng, 0.03)}
+    clock = FakeClock(neighbours(random.Random(seed + 1)))
+    return compare(calls, first, clock, 1.0, target_ci, seed).ratios[second]
+
+
+def test_the_same_function_is_seldom_called_different():
+    """A/A on a simulated shared machine, 200 times: at most 5% and what 200 trials may add."""
+    verdicts = [race(seed, 1.0).verdict for seed in range(200)]
+    assert verdicts.count("indistinguishable") >= 200 - 16
+
+
+def test_one_block_after_the_other_would_be_called_different():
+    """The same machine defeats sequential blocks: what interleaving is for."""
+    wrong = 0
+    for seed in range(100):
+        rng, clock = random.Random(seed), FakeClock(neighbours(random.Random(seed + 1), period=0.5))
+        blocks = []
+        for _ in range(2):
+            alone = {"x": taking(1e-3, rng, 0.03)}
+            series = sampling.collect(alone, clock, 1.0, 0.01, lambda s: s["x"].half_width)
+            blocks.append(series["x"].duration())
+        a, b = blocks
+        wrong += isinstance(a, str) or isinstance(b, str) or a.high < b.low or b.high < a.low
+    assert wrong > 50
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.03, "slower"), (1 / 1.03, "faster")])
+def test_an_injected_difference_of_three_percent_is_found(factor, verdict):
+    """With a target of 1%, in at least 95 of 100 races, in both directions."""
+    assert [race(seed, factor).verdict for seed in range(100)].count(verdict) >= 95
+
+
+def test_the_ratio_is_what_was_injected():
+    """And its interval is as narrow as was asked for."""
+    found = race(0, 1.10)
+    assert found.median == pytest.approx(1.10, rel=0.015)
+    assert found.low <= 1.10 <= found.high
+    assert (found.high - found.low) / 2 < 0.015
+
+
+def test_many_comparisons_share_the_five_percent():
+    """Eight copies of one function: seldom is any of them called different."""
+    alarms = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        calls = {str(name): taking(1e-3, rng, 0.03) for name in range(9)}
+        clock = FakeClock(neighbours(random.Random(seed + 1)))
+        ratios = compare(calls, "0", clock, 2.0, 0.01, seed).ratios.values()
+        alarms += any(one.verdict != "indistinguishable" for one in ratios)
+    assert alarms <= 6
+
+
+def test_too_few_rounds_give_no_ratio_but_a_reason():
+    """Two calls of 2 s in 1 s are no comparison."""
+    rng = random.Random(0)
+    calls = {"a": taking(2.0, rng), "b": taking(2.0, rng)}
+    found = compare(calls, "a", FakeClock(), 1.0, 0.01)
+    assert not found.ratios
+    assert "too few" in found.withheld[0]
