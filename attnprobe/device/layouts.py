@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
 class Layout(Protocol):
-    """A pair of view-only conversions. `name` is q, k, v or out (gradients use their tensor's name)."""
+    """A pair of conversions. `name` is q, k, v or out (gradients use their tensor's name)."""
 
     def native(self, name: str, canonical: Tensor) -> Tensor:
         """Canonical (Bc, H, T, K) as the library wants it; a view where the memory allows."""
@@ -41,6 +43,75 @@ class BMHK:
     def canonical(self, name: str, native: Tensor) -> Tensor:
         """A transposed view."""
         return native.transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class BMGHK:
+    """(B, M, G, H, K): xFormers' grouped heads; K and V are expanded views with stride 0.
+
+    Args:
+        groups: Query heads per key head.
+    """
+
+    groups: int
+
+    def native(self, name: str, canonical: Tensor) -> Tensor:
+        """Query heads split in two dimensions; every key head seen by all heads of its group."""
+        rows = canonical.transpose(1, 2)
+        if name in ("k", "v"):
+            return rows.unsqueeze(3).expand(*rows.shape[:3], self.groups, rows.shape[3])
+        return rows.unflatten(2, (-1, self.groups))
+
+    def canonical(self, name: str, native: Tensor) -> Tensor:
+        """Heads merged; gradients of K and V summed over the group in float32."""
+        if name in ("k", "v"):
+            return native.to(torch.float32).sum(3).transpose(1, 2)
+        return native.flatten(2, 3).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Another layout whose library knows no grouped heads: K and V are copied to Hq heads.
+
+    Args:
+        base: The library's layout.
+        groups: Query heads per key head.
+    """
+
+    base: Layout
+    groups: int
+
+    def native(self, name: str, canonical: Tensor) -> Tensor:
+        """Key head n becomes heads n * groups up to (n + 1) * groups."""
+        if name in ("k", "v"):
+            canonical = canonical.repeat_interleave(self.groups, 1)
+        return self.base.native(name, canonical)
+
+    def canonical(self, name: str, native: Tensor) -> Tensor:
+        """Gradients of K and V summed over the group in float32."""
+        tensor = self.base.canonical(name, native)
+        if name in ("k", "v"):
+            return tensor.to(torch.float32).unflatten(1, (-1, self.groups)).sum(2)
+        return tensor
+
+
+@dataclass(frozen=True)
+class BME:
+    """(B, M, H * K): nn.MultiheadAttention, batch first.
+
+    Args:
+        H: Heads.
+    """
+
+    H: int
+
+    def native(self, name: str, canonical: Tensor) -> Tensor:
+        """Heads side by side in the last dimension."""
+        return canonical.transpose(1, 2).flatten(2)
+
+    def canonical(self, name: str, native: Tensor) -> Tensor:
+        """Heads in front again."""
+        return native.unflatten(2, (self.H, -1)).transpose(1, 2)
 
 
 class THK:

@@ -18,12 +18,12 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
-from attnprobe.device.backends import _dense as sdpa
 from attnprobe.device.backends import _leaves, _sdpa_lse
 from attnprobe.device.backends._claim import Answer, asked
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import BHMK
+from attnprobe.device.lowering import sdpa
 from attnprobe.device.lowering.base import Refusal
 
 CHECKERS: dict[str, Callable[[Any, bool], bool]] = {

@@ -23,11 +23,11 @@ from torch import Tensor
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
 from attnprobe.core.parity import Failure
-from attnprobe.device.backends import _dense as sdpa
 from attnprobe.device.backends import _leaves
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import BHMK
+from attnprobe.device.lowering import sdpa
 from attnprobe.device.lowering.base import Refusal
 from attnprobe.errors import UsageError
 

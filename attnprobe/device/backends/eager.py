@@ -14,12 +14,12 @@ from torch.nn import functional
 
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
-from attnprobe.device.backends import _dense as dense
 from attnprobe.device.backends import _leaves
 from attnprobe.device.backends._claim import asked
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import BHMK
+from attnprobe.device.lowering import dense
 from attnprobe.device.lowering.base import Refusal
 
 
