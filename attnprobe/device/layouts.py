@@ -60,7 +60,7 @@ class BMGHK:
         rows = canonical.transpose(1, 2)
         if name in ("k", "v"):
             return rows.unsqueeze(3).expand(*rows.shape[:3], self.groups, rows.shape[3])
-        return rows.unflatten(2, (-1, self.groups))
+        return _split(rows, 2, self.groups)
 
     def canonical(self, name: str, native: Tensor) -> Tensor:
         """Heads merged; gradients of K and V summed over the group in float32."""
@@ -91,7 +91,7 @@ class Repeated:
         """Gradients of K and V summed over the group in float32."""
         tensor = self.base.canonical(name, native)
         if name in ("k", "v"):
-            return tensor.to(torch.float32).unflatten(1, (-1, self.groups)).sum(2)
+            return _split(tensor.to(torch.float32), 1, self.groups).sum(2)
         return tensor
 
 
@@ -111,16 +111,29 @@ class BME:
 
     def canonical(self, name: str, native: Tensor) -> Tensor:
         """Heads in front again."""
-        return native.unflatten(2, (self.H, -1)).transpose(1, 2)
+        return native.reshape(*native.shape[:2], self.H, -1).transpose(1, 2)
 
 
+@dataclass(frozen=True)
 class THK:
-    """(T, H, K): packed rows with cu_seqlens; needs Bc = 1."""
+    """(T, H, K): rows one behind the other, with cu_seqlens.
+
+    Args:
+        Bc: Rows of the canonical tensors: 1 for packed storage, B for full padded tensors, which become
+            B sequences of equal length (a view where the memory is (B, M, H, K), else a copy).
+    """
+
+    Bc: int = 1
 
     def native(self, name: str, canonical: Tensor) -> Tensor:
-        """The only row, heads behind tokens."""
-        return canonical[0].transpose(0, 1)
+        """Heads behind tokens, rows joined."""
+        return canonical.transpose(1, 2).flatten(0, 1)
 
     def canonical(self, name: str, native: Tensor) -> Tensor:
-        """Heads in front, a batch of one."""
-        return native.transpose(0, 1).unsqueeze(0)
+        """Heads in front, rows apart."""
+        return native.reshape(self.Bc, -1, *native.shape[1:]).transpose(1, 2)
+
+
+def _split(tensor: Tensor, dim: int, groups: int) -> Tensor:
+    """Heads in `dim` as (key heads, heads of one group)."""
+    return tensor.reshape(*tensor.shape[:dim], -1, groups, *tensor.shape[dim + 1 :])

@@ -26,6 +26,9 @@ from attnprobe.device.layouts import BHMK
 from attnprobe.device.lowering import sdpa
 from attnprobe.device.lowering.base import Refusal
 
+Leaves = dict[str, Tensor]
+Arguments = dict[str, Any]
+
 CHECKERS: dict[str, Callable[[Any, bool], bool]] = {
     "FLASH_ATTENTION": cuda.can_use_flash_attention,
     "EFFICIENT_ATTENTION": cuda.can_use_efficient_attention,
@@ -72,7 +75,7 @@ class Sdpa(Backend):
         """The context in which the call is made."""
         return sdpa_kernel([getattr(SDPBackend, self.kernel)])
 
-    def refusals(self, leaves: dict[str, Tensor], arguments: dict[str, Any]) -> tuple[str, ...]:
+    def refusals(self, leaves: Leaves, arguments: Arguments) -> tuple[str, ...]:
         """Why torch would not take this kernel; empty when it would."""
         with self.selection():
             return refusals(self.kernel, leaves, arguments)
@@ -93,7 +96,7 @@ def says(kernel: str) -> Answer:
 def prepare(
     inputs: Inputs,
     selection: Callable[[], Any],
-    ask: Callable[[dict[str, Tensor], dict[str, Any]], tuple[str, ...]],
+    ask: Callable[[Leaves, Arguments], tuple[str, ...]],
     kernel: str,
 ) -> Prepared | Refusal:
     """An SDPA call made inside `selection()`.
@@ -117,14 +120,13 @@ def prepare(
     q, k, v = leaves["q"], leaves["k"], leaves["v"]
 
     def launch() -> Tensor:
-        with selection():
-            return scaled_dot_product_attention(q, k, v, **arguments)
+        return scaled_dot_product_attention(q, k, v, **arguments)
 
     lse = _sdpa_lse.call(kernel, leaves, arguments)
-    return Prepared(launch, leaves, BHMK(), lowered.form, lse)
+    return Prepared(launch, leaves, BHMK(), lowered.form, lse, selection)
 
 
-def refusals(kernel: str, leaves: dict[str, Tensor], arguments: dict[str, Any]) -> tuple[str, ...]:
+def refusals(kernel: str, leaves: Leaves, arguments: Arguments) -> tuple[str, ...]:
     """Asks torch's own selection, inside a context that allows `kernel` alone.
 
     `torch._fused_sdp_choice` is what SDPA itself asks (aten/src/ATen/native/transformers/attention.cpp);
@@ -156,7 +158,7 @@ def refusals(kernel: str, leaves: dict[str, Tensor], arguments: dict[str, Any]) 
     ) or (refusal,)
 
 
-def _unsaid(kernel: str, leaves: dict[str, Tensor], arguments: dict[str, Any]) -> tuple[str, ...]:
+def _unsaid(kernel: str, leaves: Leaves, arguments: Arguments) -> tuple[str, ...]:
     """Reasons that torch has and does not put into words."""
     q, mask = leaves["q"], arguments.get("attn_mask")
     found = []

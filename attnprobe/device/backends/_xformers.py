@@ -116,7 +116,7 @@ class XformersOp(Backend):
     def _reasons(
         self, case: Case, leaves: dict[str, Tensor], arguments: dict[str, Any]
     ) -> tuple[str, ...]:
-        """Every reason of xFormers' own checkers, forward and backward, and why its library is missing."""
+        """Every reason of xFormers' own checkers, and why its library is missing if it is."""
         call = fmha().Inputs(leaves["q"], leaves["k"], leaves["v"], **arguments)
         forward, backward = self._operators()
         try:
@@ -143,16 +143,24 @@ def _layout(case: Case, bias: object) -> Layout:
 
 
 def _dispatch(call: Any, wants_backward: bool) -> list[str]:
-    """What xFormers says when it finds no operator, line by line."""
+    """What xFormers says of each operator when it takes none: `ckF: dropout > 0.0`."""
     dispatch = importlib.import_module(f"{fmha().__name__}.dispatch")
     try:
         dispatch._dispatch_fw(call, wants_backward)
     except NotImplementedError as error:
-        lines = (line.strip() for line in str(error).splitlines())
-        return [
-            line for line in lines if line and not line.startswith(("query ", "key ", "value "))
-        ]
+        return _by_operator(str(error))
     return []
+
+
+def _by_operator(message: str) -> list[str]:
+    """`_run_priority_list`'s message, one line per operator and reason."""
+    found, operator = [], ""
+    for line in message.splitlines():
+        if "is not supported because" in line:
+            operator = line.partition("`")[2].partition("`")[0]
+        elif operator and line.strip():
+            found.append(f"{operator}: {line.strip()}")
+    return found or [message]
 
 
 def load_failure() -> tuple[str, ...]:

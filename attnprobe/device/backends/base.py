@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -28,6 +29,8 @@ class Prepared:
         form: How the mask was said: "is_causal=True", "dense bool 0.3 MiB", "BlockMask".
         lse: Runs the forward and returns the log-sum-exp, canonical (Bc, Hq, Tq), natural log, float32;
             None when the library does not give it for this case.
+        around: Makes the context in which every launch, gradient and `lse` of this case must happen:
+            the selection of a kernel, which must not be part of what is timed.
     """
 
     launch: Callable[[], Tensor]
@@ -35,6 +38,7 @@ class Prepared:
     layout: Layout
     form: str
     lse: Callable[[], Tensor] | None = None
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 class Backend(ABC):

@@ -22,6 +22,7 @@ class FlexEager(Backend):
 
     name = "flex-eager"
     materialises = True
+    compiles = True  # dynamo traces the score_mod, without a compiler behind it
 
     def claim(self) -> Claim:
         """Part of torch since 2.5; says nothing of itself."""

@@ -1,0 +1,106 @@
+"""memory_efficient_attention of memory-efficient-attention-pytorch: chunks in Python, checkpointed.
+
+Source: memory-efficient-attention-pytorch@0.1.6:memory_efficient_attention.py, after Rabe and Staats,
+arXiv:2112.05682. Everything stays in the storage type, sums over chunks included.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnprobe.core.backend_fact import Claim
+from attnprobe.core.case import Case
+from attnprobe.device.backends import _leaves
+from attnprobe.device.backends._claim import Answer, asked
+from attnprobe.device.backends.base import Backend, Prepared
+from attnprobe.device.inputs import Inputs
+from attnprobe.device.layouts import BHMK, Layout, Repeated
+from attnprobe.device.lowering import lucidrains
+from attnprobe.device.lowering.base import Refusal
+
+MODULE = "memory_efficient_attention_pytorch.memory_efficient_attention"
+
+
+class Lucidrains(Backend):
+    """Buckets of 512 queries and 1024 keys, the package's defaults."""
+
+    name = "lucidrains"
+    package = "memory-efficient-attention-pytorch"
+
+    def available(self) -> None:
+        """Imports the package."""
+        importlib.import_module(MODULE)
+
+    def claim(self) -> Claim:
+        """It imports; there is no further check in the package."""
+
+        def ask() -> Answer:
+            return None, "imports"
+
+        return asked(self, f"import {MODULE}", ask)
+
+    def contract(self, case: Case) -> str:
+        """Scores and probabilities are rounded to the storage type."""
+        return "unfused"
+
+    def prepare(self, inputs: Inputs) -> Prepared | Refusal:
+        """BHMK; grouped heads as repeated keys and values."""
+        lowered = lucidrains.lower(inputs)
+        if isinstance(lowered, Refusal):
+            return lowered
+        groups = inputs.case.groups
+        layout: Layout = BHMK() if groups == 1 else Repeated(BHMK(), groups)
+        leaves, arguments = _leaves.qkv(inputs, layout), dict(lowered.arguments)
+        if "attn_bias" in arguments:
+            arguments["attn_bias"] = _leaves.adopt_bias(leaves, inputs, arguments["attn_bias"])
+        attend: Callable[..., Tensor] = importlib.import_module(MODULE).memory_efficient_attention
+        wanted = tuple(leaf for leaf in leaves.values() if leaf.requires_grad)
+
+        def launch() -> Tensor:
+            if not wanted:
+                return attend(leaves["q"], leaves["k"], leaves["v"], **arguments)
+            out: Tensor = Checkpointed.apply(attend, leaves, arguments, *wanted)
+            return out
+
+        return Prepared(launch, leaves, layout, lowered.form)
+
+
+class Checkpointed(torch.autograd.Function):
+    """Lets `torch.autograd.grad` differentiate a call that only `.backward()` can.
+
+    The package checkpoints its chunks with the reentrant implementation, which refuses
+    `torch.autograd.grad` (https://docs.pytorch.org/docs/stable/checkpoint.html), so the backward inside
+    is a `.backward()`, and its gradients are handed on.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]  # the arguments are this Function's own
+        ctx: Any,
+        attend: Callable[..., Tensor],
+        leaves: dict[str, Tensor],
+        arguments: dict[str, Any],
+        *wanted: Tensor,
+    ) -> Tensor:
+        """The call, its graph kept."""
+        own = {id(t): t.detach().requires_grad_() for t in wanted}
+        inside = {name: own.get(id(leaf), leaf) for name, leaf in leaves.items()}
+        bias = inside.pop("bias", None)
+        with torch.enable_grad():
+            said = arguments if bias is None else arguments | {"attn_bias": bias}
+            out = attend(inside["q"], inside["k"], inside["v"], **said)
+        ctx.out, ctx.inside = out, tuple(own.values())
+        return out.detach()
+
+    @staticmethod
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """The gradients that `.backward()` left."""
+        ctx.out.backward(dout)
+        return (None, None, None, *(t.grad for t in ctx.inside))
+
+
+BACKEND = Lucidrains()
