@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -22,11 +22,12 @@ from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs, Outputs, make
 from attnprobe.device.lowering.base import Refusal
+from attnprobe.device.measure import measure, observe, unexpected
 from attnprobe.device.numerics.judge import judge
 
 NO_KERNEL = re.compile(
     r"No (available kernel|viable backend|operator found)|not implemented for '|no kernel image|"
-    r"does not support inputs|only supports? (Ampere|Hopper|Blackwell|head dim)|compute capability"
+    r"does not support inputs|(forward|backward) unsupported|NotImplementedError: |only supports? (Ampere|Hopper|Blackwell|head dim)|compute capability"
 )
 """Errors in which a library says that it has no kernel for the call: SDPA, xFormers,
 ATen's dtype dispatch, the CUDA runtime (a GPU that is not in a wheel's arch list) and flash-attn."""
@@ -59,28 +60,41 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     prepared = backend.prepare(inputs)
     if isinstance(prepared, Refusal):
         return Refused(prepared.by, prepared.reasons, prepared.fix)
+    with prepared.around():
+        return _run(trial, backend, prepared, inputs, announce)
+
+
+def _run(
+    trial: Trial,
+    backend: Backend,
+    prepared: Prepared,
+    inputs: Inputs,
+    announce: Callable[[str], None],
+) -> Outcome:
+    case = trial.case
     announce("forward")
     torch.manual_seed(case.seed)
     try:
-        outputs = _launch(prepared, inputs, announce)
+        launched = _launch(prepared, inputs, announce)
     except (NotImplementedError, RuntimeError, ValueError) as error:
         if isinstance(error, NotImplementedError) or NO_KERNEL.search(str(error)):
             return Refused("library", (str(error) or type(error).__name__,))
         if not INPLACE.search(str(error)):
             raise
-        outputs = Failure("inplace", f"an input was written to: {error}")
-    if isinstance(outputs, Failure):
-        parity = Parity("fail", backend.contract(case), failures=(outputs,))
+        launched = Failure("inplace", f"an input was written to: {error}")
+    if isinstance(launched, Failure):
+        parity = Parity("fail", backend.contract(case), failures=(launched,))
         return Measured(prepared.form, parity)
     announce("reference")
     truth = _reference(case)
     announce("verify")
-    parity = _verdict(backend, prepared, outputs, inputs, truth)
+    parity = _verdict(backend, prepared, launched.outputs, inputs, truth)
     seen, unexpected = _kernels(backend, prepared, trial)
-    if trial.question == "check":
-        return Measured(prepared.form, parity, None, seen, unexpected)
-    announce("time")
-    return Measured(prepared.form, parity, _timing(prepared, inputs, parity), seen, unexpected)
+    timing = None
+    if trial.question == "time":
+        announce("time")
+        timing = _timing(backend, prepared, inputs, parity, launched.first_call_s)
+    return Measured(prepared.form, parity, timing, seen, unexpected)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -116,13 +130,21 @@ def _too_large(case: Case, backend: Backend) -> Refused | None:
     return Refused("memory", lacking) if lacking else None
 
 
+@dataclass(frozen=True)
+class _Launched:
+    outputs: Outputs
+    first_call_s: float
+
+
 def _launch(
     prepared: Prepared, inputs: Inputs, announce: Callable[[str], None]
-) -> Outputs | Failure:
+) -> _Launched | Failure:
     """Forward, backward and log-sum-exp, canonical; a Failure when the output is no output at all."""
     case, layout = inputs.case, prepared.layout
+    start = perf_counter()
     native = prepared.launch()
     _wait(case)
+    first_call_s = perf_counter() - start
     wrong = _malformed(native, prepared, case)
     if wrong:
         return wrong
@@ -140,7 +162,7 @@ def _launch(
     }
     if "bias" in gradients:
         found["dbias"] = _leaves.bias_gradient(inputs, gradients["bias"])
-    return Outputs(layout.canonical("out", native.detach()), lse, **found)
+    return _Launched(Outputs(layout.canonical("out", native.detach()), lse, **found), first_call_s)
 
 
 def _gradients(native: Tensor, prepared: Prepared, inputs: Inputs) -> dict[str, Tensor]:
@@ -198,23 +220,19 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
     if trial.question == "check" and key in _observed:
         return (), ""
     _observed.add(key)
-    if importlib.util.find_spec("attnprobe.device.measure") is None:
-        return (), ""
-    from attnprobe.device.measure import kernels
-
-    seen = kernels.observe(prepared.launch, trial.case.device)
-    if not backend.kernels or not seen or any(re.search(backend.kernels, name) for name in seen):
-        return seen, ""
-    return seen, f"no kernel matches {backend.kernels!r}: {trial.backend} did not run"
+    seen = observe(prepared.launch, trial.case.device)
+    return seen, unexpected(seen, backend.kernels)
 
 
-def _timing(prepared: Prepared, inputs: Inputs, parity: Parity) -> Timing:
+def _timing(
+    backend: Backend, prepared: Prepared, inputs: Inputs, parity: Parity, first_call_s: float
+) -> Timing:
     if parity.verdict == "fail":
         kinds = ", ".join(dict.fromkeys(f.kind for f in parity.failures))
         return Timing(withheld=(f"not timed: the result is wrong ({kinds or 'accuracy'})",))
-    from attnprobe.device.measure import measure
-
-    return measure(prepared, inputs)
+    # a copy of the inputs would have to be compiled for anew
+    prepare = None if backend.compiles else backend.prepare
+    return measure(prepared, inputs, prepare=prepare, first_call_s=first_call_s)
 
 
 def _wait(case: Case) -> None:

@@ -88,7 +88,9 @@ class FlashAttn(Backend):
             found = found.detach().to(torch.float32)
             return found.unsqueeze(0) if packed else found
 
-        return Prepared(launch, leaves, layout, lowered.form, lse if _asking_for_lse(call) else None)
+        return Prepared(
+            launch, leaves, layout, lowered.form, lse if _asking_for_lse(call) else None
+        )
 
     def _refusals(self, case: Case) -> tuple[str, ...]:
         found = []
@@ -98,7 +100,7 @@ class FlashAttn(Backend):
             found.append(f"{self.name} is made for {self._capabilities}, this GPU has {major}.x")
         if case.dtype not in ("float16", "bfloat16"):
             found.append(f"{self.name} takes float16 and bfloat16, not {case.dtype}")
-        if case.K != case.Kv and self._version == 2:
+        if case.Kv != case.K and self._version == 2:
             found.append(f"flash-attn 2 has one head dim for keys and values ({case.K}, {case.Kv})")
         if max(case.K, case.Kv) > 256:
             found.append(f"{self.name} takes head dims up to 256, not {max(case.K, case.Kv)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -64,7 +65,7 @@ class Lucidrains(Backend):
         def launch() -> Tensor:
             if not wanted:
                 return attend(leaves["q"], leaves["k"], leaves["v"], **arguments)
-            out: Tensor = Checkpointed.apply(attend, leaves, arguments, *wanted)
+            out: Tensor = Checkpointed.apply(attend, leaves, arguments, *wanted)  # type: ignore[no-untyped-call]  # torch's
             return out
 
         return Prepared(launch, leaves, layout, lowered.form)
@@ -73,13 +74,14 @@ class Lucidrains(Backend):
 class Checkpointed(torch.autograd.Function):
     """Lets `torch.autograd.grad` differentiate a call that only `.backward()` can.
 
-    The package checkpoints its chunks with the reentrant implementation, which refuses
-    `torch.autograd.grad` (https://docs.pytorch.org/docs/stable/checkpoint.html), so the backward inside
-    is a `.backward()`, and its gradients are handed on.
+    The package checkpoints its chunks with the reentrant implementation, which refuses to run under
+    `torch.autograd.grad` (https://docs.pytorch.org/docs/stable/checkpoint.html). So the backward inside is
+    a `.backward()`, in a thread of its own because autograd keeps the prohibition per thread, and its
+    gradients are handed on.
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]  # the arguments are this Function's own
+    def forward(
         ctx: Any,
         attend: Callable[..., Tensor],
         leaves: dict[str, Tensor],
@@ -97,9 +99,10 @@ class Checkpointed(torch.autograd.Function):
         return out.detach()
 
     @staticmethod
-    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients that `.backward()` left."""
-        ctx.out.backward(dout)
+        with ThreadPoolExecutor(1) as aside:
+            aside.submit(ctx.out.backward, dout).result()
         return (None, None, None, *(t.grad for t in ctx.inside))
 
 

@@ -106,7 +106,7 @@ def _choice(leaves: dict[str, Tensor], arguments: dict[str, Any]) -> str | tuple
     listener, log = _Listener(), nested_sdpa.log
     log.addHandler(listener)
     try:
-        choice = nested_sdpa._select_sdp_backend(
+        choice = nested_sdpa._select_sdp_backend(  # type: ignore[no-untyped-call]  # torch's
             leaves["q"],
             leaves["k"],
             leaves["v"],

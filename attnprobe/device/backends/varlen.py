@@ -76,7 +76,7 @@ def _refusals(case: Case) -> tuple[str, ...]:
         found.append(f"varlen_attn has CUDA kernels only, not for {case.device}")
     if case.dtype not in ("float16", "bfloat16"):
         found.append(f"varlen_attn takes float16 and bfloat16, not {case.dtype}")
-    if case.K != case.Kv:
+    if case.Kv != case.K:
         found.append(f"varlen_attn has one head dim for keys and values ({case.K}, {case.Kv})")
     return tuple(found)
 
