@@ -122,6 +122,14 @@ class Mask:
             allowed = allowed & predicate.allows(i, j, shift)
         return allowed
 
+    def is_idle(self, Mq: int, Mkv: int) -> bool:
+        """True when a band forbids nothing at these lengths: bottom-right causal with one query, say.
+
+        A band lies between two diagonals, so the corners farthest from it tell.
+        """
+        corners = self.allows(0, Mkv - 1, Mq, Mkv) & self.allows(Mq - 1, 0, Mq, Mkv)
+        return self.is_band and bool(corners)
+
     def __and__(self, other: Mask) -> Mask:
         """Both masks at once: the tighter band and all predicates.
 

@@ -31,11 +31,10 @@ def lower(inputs: Inputs, causal_bias: bool = False) -> Lowered | Refusal:
     case = inputs.case
     common = _common(case)
     if case.score.is_plain and case.lengths is None and case.mask_form == "best":
-        square = case.Mq == case.Mkv
-        if case.mask.is_none:
-            return Lowered(common)
-        if case.mask.is_causal and (square or case.mask.align == "top-left"):
+        if case.mask.is_causal and (case.mask.align == "top-left" or case.Mq == case.Mkv):
             return Lowered(common | {"is_causal": True}, "is_causal=True")
+        if case.mask.is_idle(case.Mq, case.Mkv):
+            return Lowered(common)
         if case.mask.is_causal and causal_bias and case.Mq < case.Mkv:
             bias = causal_lower_right(case.Mq, case.Mkv)
             return Lowered(common | {"attn_mask": bias}, "causal_lower_right")

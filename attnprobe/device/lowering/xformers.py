@@ -94,7 +94,7 @@ def _choose(inputs: Inputs, module: ModuleType, keys: Keys, page_size: int) -> C
         case "packed":
             return _packed(case, device, module)
         case "packed-padded-keys":
-            return _in_slots(case, device, keys, page_size)
+            return _in_slots(case, device, keys, page_size, module)
 
 
 def _common(case: Case) -> dict[str, Any]:
@@ -198,7 +198,9 @@ def _packed(case: Case, device: torch.device, module: ModuleType) -> Choice | st
     return Choice(f"BlockDiagonalCausalLocalAttention{suffix}", block_diagonal(window))
 
 
-def _in_slots(case: Case, device: torch.device, keys: Keys, page_size: int) -> Choice | str:
+def _in_slots(
+    case: Case, device: torch.device, keys: Keys, page_size: int, module: ModuleType
+) -> Choice | str:
     """Queries packed, keys in slots of Mkv."""
     band = bottom_right(case)
     if isinstance(band, str):
@@ -230,9 +232,16 @@ def _in_slots(case: Case, device: torch.device, keys: Keys, page_size: int) -> C
             f"Paged{kind}PaddedKeysMask",
             lambda cls: cls.from_seqlens(q, kv, table, page_size, device=device),
         )
+    gappy = getattr(module, "BlockDiagonalGappyKeysMask", None)
+    if gappy is None:
+        return f"{module.__name__} has no class BlockDiagonalGappyKeysMask"
+    # `from_seqlens` of the paged class always raises: it asks for as many starts as lengths and hands
+    # them on to a function that asks for one more (xformers@0.0.35, attn_bias.py).
     return Choice(
         f"Paged{kind}GappyKeysMask",
-        lambda cls: cls.from_seqlens(q, [0] * case.B, kv, table, page_size, device=device),
+        lambda cls: gappy.from_seqlens(q, starts, kv, device=device).make_paged(
+            table, page_size, case.Mkv, cls
+        ),
     )
 
 
