@@ -30,7 +30,7 @@ class Trial:
     def id(self) -> str:
         """Twelve hex digits that do not depend on the machine."""
         text = f"{self.case.id}/{self.backend}/{self.question}"
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

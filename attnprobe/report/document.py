@@ -84,6 +84,9 @@ class Column:
     name: str
     align: Literal["left", "right"] = "left"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", plain.line(self.name, 40))
+
 
 @dataclass(frozen=True)
 class Table:

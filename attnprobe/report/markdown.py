@@ -15,8 +15,9 @@ from attnprobe.report.shrink import shrunk
 from attnprobe.report.staircase import staircase
 
 LIMIT = 65_000
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#|~$^=+!-])")
-_LINKING = re.compile(r"(@|#|://|www(?=\.)|\bGH-(?=\d)|:(?=[\w+-]+:))", re.IGNORECASE)
+_SPECIAL = re.compile(r"([\\`*\[\]#|~$]|(?<!\w)_|_(?!\w))")
+_BLOCK_START = re.compile(r"([-+=]|\d+(?=[.)]))")
+_LINKING = re.compile(r"(@|#|:(?=//)|www(?=\.)|\bGH-(?=\d)|:(?=[\w+-]+:))", re.IGNORECASE)
 _ZERO_WIDTH = "&#8203;"
 _ALERTS = {"good": "TIP", "note": "NOTE", "warning": "WARNING", "wrong": "CAUTION"}
 
@@ -35,21 +36,22 @@ def _block(block: d.Block) -> str:
         case d.Heading(title, level):
             return f"{'#' * (level + 1)} {_words(title)}"
         case d.Paragraph(spans):
-            return _inline(spans)
+            return _line(spans)
         case d.Bullets(items):
-            return "\n".join(f"- {_inline(item)}" for item in items)
+            return "\n".join(f"- {_line(item)}" for item in items)
         case d.Note(kind, spans):
-            return f"> [!{_ALERTS[kind]}]\n> {_inline(spans)}"
+            return f"> [!{_ALERTS[kind]}]\n> {_line(spans)}"
         case d.Code(text, language):
             return _fenced(text, language)
         case d.Table():
             return _table(block)
         case d.Matrix():
             lines = ("".join(span.text for span in spans).rstrip() for spans in staircase(block))
-            return f"{_fenced(chr(10).join(lines), 'text')}\n\n{_inline(block.legend_line)}"
+            return f"{_fenced(chr(10).join(lines), 'text')}\n\n{_line(block.legend_line)}"
         case d.Folded(summary, blocks):
             inner = "\n\n".join(_block(each) for each in blocks)
-            return f"<details><summary>{_html(summary)}</summary>\n\n{inner}\n\n</details>"
+            title = _unlinked(html.escape(summary))
+            return f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
 
 
 def _table(table: d.Table) -> str:
@@ -60,7 +62,12 @@ def _table(table: d.Table) -> str:
         *([_inline(cell) for cell in row] for row in table.rows),
     ]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"{text}\n\n{_inline(table.caption)}" if table.caption else text
+    return f"{text}\n\n{_line(table.caption)}" if table.caption else text
+
+
+def _line(spans: d.Inline) -> str:
+    text = _inline(spans).lstrip()
+    return _BLOCK_START.sub(_entity, text, count=1) if _BLOCK_START.match(text) else text
 
 
 def _inline(spans: d.Inline) -> str:
@@ -68,25 +75,32 @@ def _inline(spans: d.Inline) -> str:
 
 
 def _span(span: d.Span) -> str:
-    if not span.text.strip():
-        return span.text
-    body = f"<code>{_words(span.text)}</code>" if span.code else _words(span.text)
+    text = span.text
+    if not text.strip():
+        return text
     if span.tone not in ("strong", "bad"):
-        return body
-    lead, core, trail = re.fullmatch(r"(\s*)(.*?)(\s*)", body).groups()  # type: ignore[union-attr]
-    return f"{lead}<b>{core}</b>{trail}"
+        return _code(text) if span.code else _words(text)
+    core = text.strip()
+    lead, trail = text[: text.index(core)], text[text.index(core) + len(core) :]
+    return f"{lead}<b>{_code(core) if span.code else _words(core)}</b>{trail}"
+
+
+def _code(text: str) -> str:
+    """Backticks show everything as it is, but cannot hold a backtick, nor a bar in a table."""
+    plain = not set("`|") & set(text)
+    return f"`{text}`" if plain else f"<code>{_words(text)}</code>"
 
 
 def _words(text: str) -> str:
-    return _LINKING.sub(_broken_link, _SPECIAL.sub(r"\\\1", html.escape(text)))
+    return _unlinked(_SPECIAL.sub(r"\\\1", html.escape(text, quote=False)))
 
 
-def _html(text: str) -> str:
-    return _LINKING.sub(_broken_link, html.escape(text))
+def _unlinked(text: str) -> str:
+    return _LINKING.sub(lambda match: match[0] + _ZERO_WIDTH, text)
 
 
-def _broken_link(match: re.Match[str]) -> str:
-    return f"{match[0]}{_ZERO_WIDTH}"
+def _entity(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0][0])};{match[0][1:]}"
 
 
 def _fenced(text: str, language: str) -> str:

@@ -397,7 +397,15 @@ SOUND = replace(
     ),
 )
 
+# One trial of every kind, for the views that list trials one by one.
+KINDS = replace(
+    H200,
+    backends=(BACKENDS[0], BACKENDS[7], BACKENDS[12]),
+    records=tuple({(type(r.outcome), r.trial.question): r for r in H200.records}.values()),
+)
+
 ALL = {
+    "kinds": KINDS,
     "h200": H200,
     "empty": EMPTY,
     "interrupted": INTERRUPTED,
