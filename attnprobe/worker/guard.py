@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from attnprobe.core.outcome import Outcome, OutOfMemory, Raised
 
@@ -98,12 +99,12 @@ def _text(error: BaseException) -> str:
 
 
 def _device_error(phases: Phases) -> Exception | None:
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
+    cuda = _cuda()
+    if cuda is None:
         return None
     phases.announce("synchronize")
     try:
-        torch.cuda.synchronize()
+        cuda.synchronize()
     except Exception as error:  # noqa: BLE001 - the child's trial boundary
         return error
     return None
@@ -112,7 +113,13 @@ def _device_error(phases: Phases) -> Exception | None:
 def _release_memory() -> None:
     """Gives back what the trial still holds, so that the next one starts level."""
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
+    cuda = _cuda()
+    if cuda is not None:
         with contextlib.suppress(Exception):  # the context may be lost
-            torch.cuda.empty_cache()
+            cuda.empty_cache()
+
+
+def _cuda() -> Any:
+    """`torch.cuda` once it is in use; None before, and where torch is missing or broken."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    return cuda if cuda is not None and cuda.is_initialized() else None

@@ -95,6 +95,8 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
             return Measured(os.environ.get("ATTNPROBE_TEST_VARIABLE", ""))
         case "threads":
             return Measured(str(len(os.listdir(f"/proc/{os.getppid()}/task"))))
+        case "parent":
+            return Measured(str(os.getppid()))
         case "nvml":
             return Measured(os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK", "unset"))
         case backend if backend.startswith("poison"):
