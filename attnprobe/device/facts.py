@@ -14,7 +14,7 @@ from attnprobe.core.jsonio import encode
 from attnprobe.core.paths import public
 
 _MATTERS = re.compile(
-    r"lib(cudart|cudnn\w*|cublas(Lt)?|nccl|nvrtc|cuda|cufft|cusparseLt|nvshmem\w*|amdhip64|MIOpen"
+    r"lib(cu\w+|nv\w+|nccl|amdhip64|MIOpen|rccl"
     r"|mkl_\w+|openblas\w*|gomp|iomp5|omp|torch(_cpu|_cuda|_hip)?)(-\w+)?\.so[\d.]*"
     r"|_C\w*\.(abi3\.|cpython\S*)?so|\w*(flash|mslk|sage|fmha)\w*\.\S*so"
 )
@@ -167,7 +167,7 @@ def _first_line(error: Exception) -> str:
 
 def loaded_libraries(maps: Path = Path("/proc/self/maps")) -> tuple[LoadedLibrary, ...]:
     """Shared objects mapped into this process that decide what attention does."""
-    paths = dict.fromkeys(re.findall(r"(/\S+)$", maps.read_text(), re.MULTILINE))
+    paths = dict.fromkeys(re.findall(r"^(?:\S+ +){5}(/.*)$", maps.read_text(), re.MULTILINE))
     named = sorted((path.rpartition("/")[2], path) for path in paths)
     return tuple(
         LoadedLibrary(name, public(path)) for name, path in named if _MATTERS.fullmatch(name)

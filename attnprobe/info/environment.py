@@ -29,7 +29,8 @@ def collect(child: Child, python: str | None = None) -> Environment:
     lacking: tuple[LoadedLibrary, ...] = ()
     if sys.platform.startswith("linux"):
         loader = libraries.system_loader()
-        lacking = libraries.missing(installed.extensions, installed.roots, loader)
+        lacking, unread = libraries.missing(installed.extensions, installed.roots, loader)
+        gaps += unread
     else:
         gaps.append(f"needed libraries: read from ELF files only, and this is {sys.platform}")
     environment = Environment(

@@ -46,15 +46,16 @@ def read(path: str | Path) -> Dynamic:
             return file.read(size)
 
         try:
-            return _dynamic(at, Path(path).resolve().parent)
-        except (struct.error, StopIteration, IndexError, KeyError):
-            raise ValueError(f"{path} is no complete ELF library") from None
+            # $ORIGIN is where the file was found: package managers that link files rely on it
+            return _dynamic(at, Path(path).absolute().parent)
+        except (struct.error, StopIteration, ValueError, KeyError):
+            raise ValueError("no complete 64-bit ELF library") from None
 
 
 def _dynamic(at: Callable[[int, int], bytes], origin: Path) -> Dynamic:
     header = at(0, 64)
     if header[:6] != b"\x7fELF\x02\x01":
-        raise ValueError("not a 64-bit little-endian ELF file")
+        raise ValueError
     (start,) = struct.unpack_from("<Q", header, 32)
     size, count = struct.unpack_from("<HH", header, 54)
     segments = [struct.unpack("<IIQQQQQQ", at(start + i * size, 56)) for i in range(count)]

@@ -1,6 +1,6 @@
 """What is installed in the interpreter that runs this file: standard library only, Python 3.8 up.
 
-The host also feeds this file's text to a foreign interpreter with `-c` (probe/packages.py), where
+The host also hands this file's text to a foreign interpreter (probe/packages.py), where
 nothing of attnprobe can be imported; so it imports nothing of ours and prints one JSON document.
 """
 
@@ -27,17 +27,22 @@ NEIGHBOURS = re.compile(
 
 def inventory() -> dict[str, Any]:
     """Version of this interpreter, and each relevant distribution in the order of `sys.path`."""
-    found = []
+    found, unread = [], []
     for distribution in distributions():
-        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
-        if ATTENTION.fullmatch(name):
-            found.append(_describe(name, distribution, files=True))
-        elif NEIGHBOURS.fullmatch(name):
-            found.append(_describe(name, distribution, files=False))
+        try:
+            name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
+            if ATTENTION.fullmatch(name):
+                found.append(_describe(name, distribution, files=True))
+            elif NEIGHBOURS.fullmatch(name):
+                found.append(_describe(name, distribution, files=False))
+        except Exception as error:  # noqa: BLE001 - a probe's boundary: one damaged folder is a gap
+            folder = os.path.basename(str(getattr(distribution, "_path", "a distribution")))
+            unread.append(f"packages: {folder}: {type(error).__name__}: {error}")
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "roots": [path for path in sys.path if path and os.path.isdir(path)],
         "packages": found,
+        "unread": unread,
     }
 
 

@@ -21,6 +21,9 @@ from attnprobe.probe import elf
 _CACHE_LINE = re.compile(r"^\s+(\S+) \((?=.*(?:x86-64|AArch64)).*\) => (\S+)$", re.MULTILINE)
 
 
+_SYSTEM = ("/lib", "/usr/lib")  # the system's own libraries are taken to be whole
+
+
 @dataclass
 class Loader:
     """Finds sonames as the dynamic loader would.
@@ -66,11 +69,18 @@ class Loader:
             found = self.find(soname, rpath, library.runpath)
             if not found:
                 missing[soname] = Path(path).name
-            elif found.startswith(("/lib", "/usr/lib")):
-                self.loaded[soname] = found  # the system's own libraries are taken to be whole
-            else:
-                missing |= self.load(found, rpath)
+                continue
+            self.loaded[soname] = found
+            if not found.startswith(_SYSTEM):
+                missing |= self._load_needed(found, rpath)
         return missing
+
+    def _load_needed(self, path: str, rpath: tuple[str, ...]) -> dict[str, str]:
+        """What a library that was found lacks in turn; it is there, whether or not it can be read."""
+        try:
+            return self.load(path, rpath)
+        except (OSError, ValueError):
+            return {}
 
 
 def system_loader() -> Loader:
@@ -90,30 +100,37 @@ def system_loader() -> Loader:
 
 def missing(
     extensions: Iterable[tuple[str, str]], roots: Iterable[str], loader: Loader
-) -> tuple[LoadedLibrary, ...]:
+) -> tuple[tuple[LoadedLibrary, ...], tuple[str, ...]]:
     """What the extensions of installed packages need and would not get after `import torch`.
 
     Args:
         extensions: (path, distribution) of each extension library.
         roots: Folders on the interpreter's path.
         loader: Where to look.
+
+    Returns:
+        The missing libraries, and what could not be read, with the reason.
     """
-    roots = tuple(roots)
-    found: list[LoadedLibrary] = []
-    for name in ("libtorch_global_deps.so", "libtorch_python.so"):
-        for path in _glob(roots, f"torch/lib/{name}"):
-            found += _lacks(path, "torch", roots, loader)
-    for path, owner in extensions:
-        found += _lacks(path, owner, roots, loader)
-    return tuple(found)
+    roots, found, gaps = tuple(roots), list[LoadedLibrary](), list[str]()
+    torch = [
+        (path, "torch")
+        for name in ("libtorch_global_deps.so", "libtorch_python.so")
+        for path in _glob(roots, f"torch/lib/{name}")
+    ]
+    for path, owner in (*torch, *extensions):
+        try:
+            lacks = loader.load(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            gaps.append(f"needed libraries of {owner}: {public(path)}: {reason}")
+            continue
+        found += _described(lacks, owner, roots, loader)
+    return tuple(found), tuple(gaps)
 
 
-def _lacks(path: str, owner: str, roots: tuple[str, ...], loader: Loader) -> list[LoadedLibrary]:
-    """Missing sonames of one library; none when the file cannot be judged (not ELF, not there)."""
-    try:
-        lacks = loader.load(path)
-    except (OSError, ValueError):
-        return []
+def _described(
+    lacks: dict[str, str], owner: str, roots: tuple[str, ...], loader: Loader
+) -> list[LoadedLibrary]:
     return [
         LoadedLibrary(
             name=soname,

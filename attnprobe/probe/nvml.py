@@ -65,15 +65,17 @@ def read(library: Any = pynvml) -> Seen:
 def _read(library: Any) -> Seen:
     gaps: list[str] = []
 
-    def ask(query: str, *arguments: Any) -> Any:
-        """One query; None and a gap when the driver or this GPU does not support it."""
-        call: Callable[..., Any] | None = getattr(library, query, None)
-        try:
-            answer = call(*arguments) if call else None
-        except library.NVMLError as error:
-            gaps.append(f"NVML: {query.removeprefix('nvml')}: {error}")
-            return None
-        return answer.decode() if isinstance(answer, bytes) else answer
+    def ask(query: str, *arguments: Any, older: str = "") -> Any:
+        """One query, by its older name if need be; None and a gap when it is not supported here."""
+        for name in filter(None, (query, older)):
+            try:
+                answer = getattr(library, name)(*arguments)
+            except (library.NVMLError, AttributeError) as error:
+                reason = error
+                continue
+            return answer.decode() if isinstance(answer, bytes) else answer
+        gaps.append(f"NVML: {query.removeprefix('nvml')}: {reason}")
+        return None
 
     cuda = ask("nvmlSystemGetCudaDriverVersion_v2") or 0
     gpus = []
@@ -101,7 +103,11 @@ def _gpu(index: int, handle: Any, ask: Callable[..., Any], library: Any) -> Gpu:
     ecc = ask("nvmlDeviceGetEccMode", handle)
     mig = ask("nvmlDeviceGetMigMode", handle)
     processes = ask("nvmlDeviceGetComputeRunningProcesses", handle)
-    held = ask("nvmlDeviceGetCurrentClocksEventReasons", handle) or 0
+    held = ask(  # renamed in driver 535
+        "nvmlDeviceGetCurrentClocksEventReasons",
+        handle,
+        older="nvmlDeviceGetCurrentClocksThrottleReasons",
+    )
     return Gpu(
         index=index,
         uuid=ask("nvmlDeviceGetUUID", handle) or "",
@@ -117,7 +123,7 @@ def _gpu(index: int, handle: Any, ask: Callable[..., Any], library: Any) -> Gpu:
         ),
         temperature_c=ask("nvmlDeviceGetTemperature", handle, library.NVML_TEMPERATURE_GPU),
         power_w=power and (power[0] / 1000, power[1] / 1000),
-        throttle=tuple(words for bit, words in THROTTLE.items() if held & bit),
+        throttle=tuple(words for bit, words in THROTTLE.items() if (held or 0) & bit),
         ecc=ecc and bool(ecc[0]),
         ecc_errors=ask(
             "nvmlDeviceGetTotalEccErrors",

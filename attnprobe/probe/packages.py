@@ -14,7 +14,7 @@ from attnprobe.probe import inventory
 
 _LIMIT_S = 60.0
 
-_START = "import sys; sys.path[:] = [p for p in sys.path if p]\n"
+_START = "import sys; sys.path[:] = [p for p in sys.path if p]; exec(sys.argv[1])"
 """A program started with `-c` would import from the current folder first; a file there must not
 shadow the standard library. PYTHONPATH stays: the user's own programs see it too."""
 
@@ -48,17 +48,21 @@ def installed(python: str | None = None) -> Installed:
         found = inventory.inventory() if python in (None, sys.executable) else _ask(str(python))
     except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
         return Installed("", gaps=(f"packages: {python or sys.executable} was not read: {error}",))
-    extensions = tuple((path, p["name"]) for p in found["packages"] for path in p["extensions"])
-    packages = tuple(
-        Package(p["name"], p["version"], p["build"], p["editable"], tuple(p["provides"]))
-        for p in found["packages"]
+    return Installed(
+        python=found["python"],
+        packages=tuple(
+            Package(p["name"], p["version"], p["build"], p["editable"], tuple(p["provides"]))
+            for p in found["packages"]
+        ),
+        extensions=tuple((path, p["name"]) for p in found["packages"] for path in p["extensions"]),
+        roots=tuple(found["roots"]),
+        gaps=tuple(found["unread"]),
     )
-    return Installed(found["python"], packages, extensions, tuple(found["roots"]))
 
 
 def _ask(python: str) -> dict[str, Any]:
     done = subprocess.run(
-        [python, "-c", _START + inspect.getsource(inventory)],
+        [python, "-c", _START, inspect.getsource(inventory)],
         capture_output=True,
         text=True,
         timeout=_LIMIT_S,

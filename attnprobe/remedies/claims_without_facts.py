@@ -19,8 +19,8 @@ def matches(environment: Environment, facts: tuple[BackendFact, ...]) -> str | N
             first = claiming[0]
             names = ", ".join(f.name for f in claiming)
             why = first.reasons[0] if first.reasons else first.fact
-            fix = f" Fix: {first.fix}." if first.fix else ""
+            fix = first.fix or "use a backend that runs; each reason is listed with its backend"
             said.append(
-                f"{package} calls {names} available, and no launch of them ran: {why}.{fix}"
+                f"{package} calls {names} available, and no launch of them ran: {why}. Fix: {fix}."
             )
     return " ".join(said) or None

@@ -22,10 +22,12 @@ def matches(environment: Environment, facts: tuple[BackendFact, ...]) -> str | N
     return " ".join(_one(owner, missing) for owner, missing in by_owner.items()) or None
 
 
-def _one(owner: str, missing: list[LoadedLibrary]) -> str:
+def _one(needed_by: str, missing: list[LoadedLibrary]) -> str:
+    owner, _, file = needed_by.partition(": ")
     names = {library.name for library in missing}
-    listed = ", ".join(_described(library) for library in missing)
-    what = f"{owner} needs {listed}."
+    what = f"{owner} ({file}) needs {', '.join(_described(library) for library in missing)}."
+    if "libcuda.so.1" in names:
+        return f"{what} Fix: libcuda.so.1 comes with the NVIDIA driver; install it."
     if "libtorch_cuda.so" in names:
         return f"{what} Fix: it was built for a CUDA build of torch; install one, or nothing of it runs."
     runtime = next((x for x in missing if x.name.startswith("libcudart.so.")), missing[0])
@@ -38,7 +40,7 @@ def _one(owner: str, missing: list[LoadedLibrary]) -> str:
             f"nvidia-cuda-runtime-cu{major[1]}" if int(major[1]) < 13 else "nvidia-cuda-runtime"
         )
         return (
-            f"{what} Fix: install {owner.partition(':')[0]} for the CUDA version of this torch; or "
+            f"{what} Fix: install {owner} for the CUDA version of this torch; or "
             f"pip install {package} and {_preload(runtime.name)}."
         )
     return f"{what} Fix: install the package that holds it, or put its folder on LD_LIBRARY_PATH."

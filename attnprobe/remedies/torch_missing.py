@@ -12,6 +12,10 @@ def matches(environment: Environment, facts: tuple[BackendFact, ...]) -> str | N
     """Tells apart a torch that is absent and one that is broken."""
     if environment.torch is not None:
         return None
+    if not environment.python:
+        return (
+            f"The interpreter could not be asked: {environment.torch_error}. Fix: check --python."
+        )
     on_disk = package(environment, "torch")
     if on_disk is None:
         return (

@@ -102,6 +102,6 @@ def test_an_interpreter_that_does_not_start_is_a_gap() -> None:
 def test_what_is_loaded_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that the file system hides and the child has mapped (LD_PRELOAD) is there."""
     lacking = environment.LoadedLibrary("libcudart.so.13", needed_by="x", missing=True)
-    monkeypatch.setattr(environment.libraries, "missing", lambda *_: (lacking,))
+    monkeypatch.setattr(environment.libraries, "missing", lambda *_: ((lacking,), ()))
     found = environment.collect(FakeChild({"facts": answer()}))
     assert [library.missing for library in found.libraries] == [False]
