@@ -3,10 +3,10 @@
 import random
 
 import pytest
-from tests.measure.fake_clock import FakeClock, neighbours, taking
 
 from attnprobe.device.measure import sampling
 from attnprobe.device.measure.paired import compare
+from tests.measure.fake_clock import FakeClock, neighbours, taking
 
 
 def race(seed, slower, target_ci=0.01, to_itself=("a", "b")):

@@ -2,12 +2,10 @@
 
 import random
 
-import pytest
-from tests.measure.fake_clock import FakeClock, neighbours, taking
-
 from attnprobe.core.timing import Duration
 from attnprobe.device.measure import sampling
 from attnprobe.device.measure.clocks import Call, Reading
+from tests.measure.fake_clock import FakeClock, neighbours, taking
 
 
 def widest(series):
@@ -32,13 +30,13 @@ def test_intervals_cover_the_truth_although_sampling_stops_when_they_are_narrow(
 def test_noise_that_rounds_share_does_not_hide_from_the_interval():
     """Slow moments of many calls, some of several rounds: only independent rounds count."""
     covered = 0
-    for seed in range(100):
+    for seed in range(60):
         rng = random.Random(seed)
         clock = FakeClock(neighbours(rng, period=4e-3, slow=0.2))
-        found = sample(taking(1e-4, rng, 0.001), clock)["it"].duration()
+        found = sample(taking(1e-4, rng, 0.001), clock, 0.5)["it"].duration()
         assert isinstance(found, Duration)
         covered += found.low <= 1.1e-4 <= found.high
-    assert covered >= 90
+    assert covered >= 54
 
 
 def test_a_quiet_machine_is_left_after_half_the_budget():

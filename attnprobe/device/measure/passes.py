@@ -45,7 +45,7 @@ def gradients(prepared: Prepared, out: Tensor, dout: Tensor) -> tuple[Tensor, ..
 
 def once(prepared: Prepared, inputs: Inputs) -> Callable[[], object]:
     """The whole case, run once and kept alive: for the profiler and for peak memory."""
-    if "fwd" in wanted(prepared, inputs) and not inputs.case.wants_backward:
+    if wanted(prepared, inputs) == ("fwd",):
         return prepared.launch
     dout = cotangent(prepared, inputs, prepared.launch())
 

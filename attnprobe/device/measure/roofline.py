@@ -26,10 +26,11 @@ def rates(device: torch.device, dtype: torch.dtype) -> Rates:
     was none. Float32 matmuls run as torch is set to run them (TF32 or not).
     """
     n = 256
-    while (took := _matmul_s(device, dtype, n)) < _LONG_ENOUGH_S[device.type]:
-        if n == _LARGEST_N[device.type]:
-            break
+    while (
+        n < _LARGEST_N[device.type] and _matmul_s(device, dtype, n, 1) < _LONG_ENOUGH_S[device.type]
+    ):
         n *= 2
+    took = _matmul_s(device, dtype, n, _REPEATS)
     size = _COPY_BYTES[device.type]
     if device.type == "cpu":
         size = max(size, min(2 * cache_bytes(device), 2**28))
@@ -41,23 +42,23 @@ def rates(device: torch.device, dtype: torch.dtype) -> Rates:
     return Rates(flops, moved, text)
 
 
-def _best(call: Callable[[], object], device: torch.device) -> float:
+def _best(call: Callable[[], object], device: torch.device, repeats: int) -> float:
     clock = clock_for(device)
     timed = Call(lambda _: call())
     clock.burst(timed, 1)
-    return min(reading.seconds for reading in clock.burst(timed, _REPEATS))
+    return min(reading.seconds for reading in clock.burst(timed, repeats))
 
 
-def _matmul_s(device: torch.device, dtype: torch.dtype, n: int) -> float:
+def _matmul_s(device: torch.device, dtype: torch.dtype, n: int, repeats: int) -> float:
     a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
-    return _best(lambda: torch.mm(a, b, out=out), device)
+    return _best(lambda: torch.mm(a, b, out=out), device, repeats)
 
 
 def _copy_s(device: torch.device, size: int) -> float:
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return _best(lambda: target.copy_(source), device)
+    return _best(lambda: target.copy_(source), device, _REPEATS)
 
 
 def least_s(flops: float, bytes_min: float, limits: Rates) -> tuple[float, Bound]:

@@ -1,0 +1,124 @@
+"""What each pass times, on what, and from which cache."""
+
+import pytest
+import torch
+
+from attnprobe.device.measure import cold, passes
+from attnprobe.device.measure.cold import Cold, keep_cold
+from tests.measure.attention import CPU, Attention, small
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [("fwd", ("fwd",)), ("bwd", ("bwd",)), ("fwd+bwd", ("fwd", "bwd", "fwd+bwd"))],
+)
+def test_the_case_says_which_passes_are_timed(asked, given):
+    """Forward and backward together bring each alone as well."""
+    _, inputs = small(passes=asked)
+    assert passes.wanted(Attention().prepare(inputs), inputs) == given
+
+
+def test_a_case_without_gradients_has_no_backward():
+    """Nothing requires a gradient: only the forward can be timed."""
+    _, inputs = small(grads=())
+    assert passes.wanted(Attention().prepare(inputs), inputs) == ("fwd",)
+
+
+def test_backward_alone_runs_no_forward_while_it_is_timed():
+    """The forward belongs to `before`; `run` is the backward and gives the right gradients."""
+    _, inputs = small()
+    attention = Attention()
+    prepared = attention.prepare(inputs)
+    call = passes.calls(Cold((prepared,), "warm"), inputs)["bwd"]
+    out = call.before()
+    launched = attention.launches
+    gradients = call.run(out)
+    assert attention.launches == launched
+    expected = torch.autograd.grad(prepared.launch(), prepared.leaves.values(), inputs.dout)
+    assert all(torch.equal(a, b) for a, b in zip(gradients, expected, strict=True))
+
+
+def test_backward_leaves_no_grad_behind():
+    """Nothing accumulates from call to call."""
+    _, inputs = small()
+    prepared = Attention().prepare(inputs)
+    for call in passes.calls(Cold((prepared,), "warm"), inputs).values():
+        call.run(call.before())
+    assert all(leaf.grad is None for leaf in prepared.leaves.values())
+
+
+def test_the_cotangent_has_the_strides_of_the_output():
+    """No expanded gradient of stride 0, and the layout that the next layer hands back."""
+    _, inputs = small()
+    prepared = Attention().prepare(inputs)
+    out = torch.empty(1, 32, 2, 16).transpose(1, 2)
+    dout = passes.cotangent(prepared, inputs, out)
+    assert dout.stride() == out.stride()
+    assert torch.equal(dout, inputs.dout)
+
+
+@pytest.mark.parametrize("layout", ["BHMK", "BMHK", "packed-qkv", "expanded-kv", "unaligned"])
+def test_copies_of_the_inputs_keep_their_memory_layout(layout, monkeypatch):
+    """Same values, strides, offset and sharing, other memory: the same call, only colder."""
+    _, inputs = small(B=2, layout=layout)
+    footprint = 2 * 4 * 32 * 16 * 2 * 4
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: footprint)
+    prepared = []
+    attention = Attention()
+
+    def prepare(copied):
+        prepared.append(copied)
+        return attention.prepare(copied)
+
+    kept = keep_cold(attention.prepare(inputs), inputs, prepare)
+    assert len(kept.copies) == len(prepared) + 1 >= 3
+    for copied in prepared:
+        for name in "qkv":
+            one, other = getattr(inputs, name), getattr(copied, name)
+            assert torch.equal(one, other)
+            assert one.stride() == other.stride()
+            assert one.storage_offset() == other.storage_offset()
+            assert one.data_ptr() != other.data_ptr()
+        shared = inputs.q.untyped_storage().data_ptr() == inputs.k.untyped_storage().data_ptr()
+        again = copied.q.untyped_storage().data_ptr() == copied.k.untyped_storage().data_ptr()
+        assert shared == again
+    assert "cold" in kept.text
+
+
+def test_copies_are_used_in_turn(monkeypatch):
+    """Forward, and forward with backward, each take the next one."""
+    _, inputs = small()
+    attention = Attention()
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: 20_000)
+    kept = keep_cold(attention.prepare(inputs), inputs, attention.prepare)
+    call = passes.calls(kept, inputs)["fwd"]
+    turns = [call.before() for _ in range(2 * len(kept.copies))]
+    assert turns == [*kept.copies, *kept.copies]
+
+
+def test_what_cannot_be_kept_cold_is_called_warm(monkeypatch):
+    """Too many copies, or no way to prepare them: the report says warm, and why."""
+    _, inputs = small()
+    attention = Attention()
+    prepared = attention.prepare(inputs)
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: 2**25)
+    assert keep_cold(prepared, inputs, attention.prepare).text.startswith("warm (")
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: 20_000)
+    assert keep_cold(prepared, inputs, None).text.startswith("warm (")
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: 0)
+    assert "unknown" in keep_cold(prepared, inputs, attention.prepare).text
+    assert attention.prepared == 1
+
+
+def test_a_call_that_exceeds_the_cache_is_cold_by_itself(monkeypatch):
+    """No copies, no flush."""
+    _, inputs = small()
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: 16)
+    kept = keep_cold(Attention().prepare(inputs), inputs, None)
+    assert len(kept.copies) == 1
+    assert kept.text.startswith("cold (inputs exceed it")
+
+
+def test_this_machine_names_its_cache():
+    """Linux lists the sizes; where it does not, 0 says that it is unknown."""
+    assert cold.cache_bytes(CPU) >= 0
