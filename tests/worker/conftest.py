@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import venv
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -25,8 +27,9 @@ def trial(deed: str, seed: int = 0) -> Trial:
 
 @pytest.fixture(scope="package")
 def worker() -> Iterator[Worker]:
-    """Children forked from a server, held to 1 GiB each."""
-    with Worker(entry=DEEDS, memory_limit_bytes=2**30) as worker:
+    """Children forked from a server, held to 1 GiB each, with a variable of their own."""
+    variables = {"ATTNPROBE_TEST_VARIABLE": "yes"}
+    with Worker(entry=DEEDS, variables=variables, memory_limit_bytes=2**30) as worker:
         yield worker
 
 
@@ -55,6 +58,26 @@ def make_environment(tmp_path: Path) -> MakeEnvironment:
         return home / "bin" / "python"
 
     return make
+
+
+def left(mark: str, expected: int = 0, within_s: float = 5.0) -> list[str]:
+    """Command lines of processes with that text in their environment, once they are as many as expected.
+
+    A killed process takes some milliseconds to end; after `within_s` the answer is what there is.
+    """
+    until = time.monotonic() + within_s
+    while len(found := _running(mark)) != expected and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
+
+
+def _running(mark: str) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def with_torch() -> tuple[str, ...]:

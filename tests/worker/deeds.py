@@ -68,6 +68,10 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
         case "daemon":
             subprocess.Popen(["sleep", "1000"])
             os._exit(9)
+        case "leave-a-fork":
+            if os.fork() == 0:
+                time.sleep(1000)
+            os._exit(9)
         case "close":
             os.closerange(3, 256)
             time.sleep(1e6)

@@ -31,7 +31,7 @@ def test_torch_alone_suffices(make_environment: MakeEnvironment) -> None:
     """An environment with torch and its requirements: none of ours is installed, and nothing gets in."""
     python = make_environment("bare", with_torch())
     probe = subprocess.run(
-        [python, "-c", "import torch, attnprobe"],
+        [python, "-c", "import attnprobe"],
         capture_output=True,
         text=True,
         check=False,
@@ -107,23 +107,23 @@ def test_a_torch_whose_import_never_ends_is_a_fact(make_environment: MakeEnviron
         assert outcome(worker, "ok") == Measured("said")
 
 
-def test_importing_what_answers_trials_may_kill_the_child(tmp_path: Path) -> None:
+def test_importing_what_answers_trials_may_kill_the_child(
+    make_environment: MakeEnvironment, tmp_path: Path
+) -> None:
     """A death before the first request is an outcome of phase `import`."""
     entry = tmp_path / "deadly.py"
-    entry.write_text(
-        "import os\ndef __getattr__(name):\n"
-        "    if os.getppid() != int(os.environ['HOST']): os.abort()\n"
-        "    raise AttributeError(name)\n"
-    )
-    with Worker(entry=f"{entry}:answer", variables={"HOST": str(os.getpid())}) as worker:
+    entry.write_text("import os; os.abort()")
+    with Worker(str(make_environment("empty")), entry=f"{entry}:answer") as worker:
         found = outcome(worker, "ok")
     assert isinstance(found, Crashed)
     assert (found.phase, found.signal) == ("import", "SIGABRT")
 
 
-def test_an_entry_that_cannot_be_imported_says_so_in_every_trial() -> None:
+def test_an_entry_that_cannot_be_imported_says_so_in_every_trial(
+    make_environment: MakeEnvironment,
+) -> None:
     """An exception at import is an outcome too."""
-    with Worker(entry="attnprobe.nowhere:answer") as worker:
+    with Worker(str(make_environment("empty")), entry="attnprobe.nowhere:answer") as worker:
         found = outcome(worker, "ok")
     assert isinstance(found, Raised)
     assert (found.phase, found.type) == ("import", "ModuleNotFoundError")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import uuid
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from attnprobe.core.outcome import Crashed, Measured, Raised, TimedOut
 from attnprobe.session import Journal, load, run
 from attnprobe.session.lines import Header
 from attnprobe.worker.host import Answer, Worker
-from tests.worker.conftest import DEEDS, trial
+from tests.worker.conftest import DEEDS, MakeEnvironment, left, trial
 
 DEADLINE_S = 2.0
 
@@ -21,6 +22,7 @@ KINDS = {
     "os._exit": "crashed",
     "kill": "crashed",
     "daemon": "crashed",
+    "leave-a-fork": "crashed",
     "close": "crashed",
     "hang": "timed_out",
     "spin": "timed_out",
@@ -165,10 +167,20 @@ def test_a_process_of_its_own_gives_the_same_outcomes() -> None:
     assert [record.trials_before for record in found] == [0, 0, 1, 2]
 
 
-def test_variables_reach_the_child() -> None:
-    """CUDA_VISIBLE_DEVICES and the like are set before torch is imported."""
-    with Worker(entry=DEEDS, variables={"ATTNPROBE_TEST_VARIABLE": "yes"}) as worker:
-        assert worker.trial(trial("variable"), 20.0).outcome == Measured("yes")
+def test_what_a_trial_started_ends_with_it(make_environment: MakeEnvironment) -> None:
+    """A process left behind by a child that died is killed with the child's group."""
+    mark = str(uuid.uuid4())
+    python = str(make_environment("empty"))
+    with Worker(python, {"ATTNPROBE_TEST_MARK": mark}, entry=DEEDS) as worker:
+        worker.trial(trial("daemon"), 20.0)
+        worker.trial(trial("leave-a-fork"), 20.0)
+        assert len(left(mark, expected=1)) == 1  # the server
+    assert left(mark) == []
+
+
+def test_variables_reach_the_child(worker: Worker) -> None:
+    """CUDA_VISIBLE_DEVICES and the like are set when the interpreter starts."""
+    assert worker.trial(trial("variable"), 20.0).outcome == Measured("yes")
 
 
 def test_questions_about_the_device_are_answered(fresh: Worker) -> None:
