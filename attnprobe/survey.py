@@ -59,8 +59,12 @@ class Survey:
         records: list[Record] = []
         if launch:
             records = info.prove(lambda trials: self.run("launching", trials), claims, device)
-        for fact in info.backend_facts(claims, records):
+        facts = info.backend_facts(claims, records)
+        for fact in facts:
             self.journal.backend(fact)
+        environment = self.journal.report.environment
+        if environment is not None:  # some mismatches show only beside the facts
+            self.journal.environment(info.warned(environment, facts))
 
     def run(
         self, label: str, trials: Sequence[Trial], budget_s: float | None = None

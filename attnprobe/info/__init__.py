@@ -2,7 +2,16 @@
 
 from attnprobe.info.backends import backend_facts
 from attnprobe.info.child import Child, claims
-from attnprobe.info.environment import collect, device
+from attnprobe.info.environment import collect, device, warned
 from attnprobe.info.launches import launch_cases, prove
 
-__all__ = ["Child", "backend_facts", "claims", "collect", "device", "launch_cases", "prove"]
+__all__ = [
+    "Child",
+    "backend_facts",
+    "claims",
+    "collect",
+    "device",
+    "launch_cases",
+    "prove",
+    "warned",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from attnprobe.core.backend_fact import BackendFact, Claim, Fact, Launch
@@ -49,8 +50,7 @@ def _fact(name: str, claim: Claim, records: list[Record]) -> BackendFact:
     found = min(
         (launch.fact for launch in launches), key=FURTHEST.index, default=_unlaunched(claim)
     )
-    told = (claim.error, *(reason for launch in launches for reason in launch.reasons))
-    said = tuple(dict.fromkeys(reason for reason in told if reason))
+    said = _reasons(claim, launches)
     fixes = (r.outcome.fix for r in kept if isinstance(r.outcome, Refused) and r.outcome.fix)
     return BackendFact(
         name=name,
@@ -64,6 +64,13 @@ def _fact(name: str, claim: Claim, records: list[Record]) -> BackendFact:
     )
 
 
+def _reasons(claim: Claim, launches: tuple[Launch, ...]) -> tuple[str, ...]:
+    """Each reason once: why it could not be asked, then what stood in the way of most launches."""
+    count = Counter(reason for launch in launches for reason in launch.reasons)
+    told = (claim.error, *(reason for reason, _ in count.most_common()))
+    return tuple(dict.fromkeys(reason for reason in told if reason))
+
+
 def _unlaunched(claim: Claim) -> Fact:
     if claim.absent:
         return "absent"
@@ -71,12 +78,11 @@ def _unlaunched(claim: Claim) -> Fact:
 
 
 def _furthest_per_question(records: list[Record]) -> list[Record]:
-    """Per element type and pass the record that got furthest: a storage it refuses is no finding."""
-    best: dict[tuple[str, str], Record] = {}
-    for record in sorted(records, key=lambda r: FURTHEST.index(fact(r.outcome)), reverse=True):
-        best[record.trial.case.dtype, record.trial.case.passes] = record
-    asked = dict.fromkeys((r.trial.case.dtype, r.trial.case.passes) for r in records)
-    return [best[question] for question in asked]
+    """Per element type and pass the first record that got furthest: a refused storage is no finding."""
+    asked: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        asked.setdefault((record.trial.case.dtype, record.trial.case.passes), []).append(record)
+    return [min(same, key=lambda r: FURTHEST.index(fact(r.outcome))) for same in asked.values()]
 
 
 def _launch(record: Record) -> Launch:

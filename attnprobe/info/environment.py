@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from attnprobe import __version__
+from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.environment import Environment, Gpu, LoadedLibrary, Torch
 from attnprobe.core.jsonio import decode
 from attnprobe.info.child import Child, facts
 from attnprobe.info.words import reasons
 from attnprobe.probe import libraries, nvml, packages, system
+from attnprobe.remedies import warnings
 
 
 def collect(child: Child, python: str | None = None) -> Environment:
@@ -49,10 +51,20 @@ def collect(child: Child, python: str | None = None) -> Environment:
     )
     said = facts(child)
     if isinstance(said, dict):
-        return _with_torch(environment, said, gaps)
+        return warned(_with_torch(environment, said, gaps))
     words = "; ".join(reasons(said))
     gaps.append(f"torch, its libraries and what it sees of the GPUs: {words}")
-    return replace(environment, torch_error=words, gaps=tuple(gaps))
+    return warned(replace(environment, torch_error=words, gaps=tuple(gaps)))
+
+
+def warned(environment: Environment, facts: Iterable[BackendFact] = ()) -> Environment:
+    """The same environment with every mismatch that is recognised.
+
+    Args:
+        environment: The machine.
+        facts: Claim beside fact, once backends were launched: some mismatches only show then.
+    """
+    return replace(environment, warnings=warnings(environment, facts))
 
 
 def device(environment: Environment) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case, Lengths, Pass, Storage
 from attnprobe.core.outcome import Refused
 from attnprobe.core.trial import Record, Trial
@@ -30,16 +31,18 @@ def launch_cases(device: str, storage: Storage = "padded") -> list[Case]:
 
 
 def prove(
-    run: Callable[[Sequence[Trial]], Iterable[Record]], names: Iterable[str], device: str
+    run: Callable[[Sequence[Trial]], Iterable[Record]], claims: Mapping[str, Claim], device: str
 ) -> list[Record]:
     """Launches every backend; those that refuse every plain case are offered packed storage next.
 
+    What is absent is not launched. What could not be asked is: a claim may fail where the kernel works.
+
     Args:
         run: Runs trials and gives their records.
-        names: Backends.
+        claims: By backend.
         device: cpu or cuda.
     """
-    names = tuple(names)
+    names = [name for name, claim in claims.items() if not claim.absent]
     plain = list(run([Trial(case, name) for name in names for case in launch_cases(device)]))
     ran = {record.trial.backend for record in plain if not _said_no(record)}
     cases = launch_cases(device, "packed")

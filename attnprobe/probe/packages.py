@@ -25,7 +25,7 @@ class Installed:
 
     Args:
         python: Its version; empty when it could not be started.
-        packages: Relevant distributions, in the order of its path.
+        packages: Relevant distributions, torch first; of two with one name the first is imported.
         extensions: Path of each extension library -> distribution that owns it.
         roots: Folders on its path.
         gaps: What could not be read, and why.
@@ -52,7 +52,7 @@ def installed(python: str | None = None) -> Installed:
         python=found["python"],
         packages=tuple(
             Package(p["name"], p["version"], p["build"], p["editable"], tuple(p["provides"]))
-            for p in found["packages"]
+            for p in sorted(found["packages"], key=lambda p: (p["name"] != "torch", p["name"]))
         ),
         extensions=tuple((path, p["name"]) for p in found["packages"] for path in p["extensions"]),
         roots=tuple(found["roots"]),

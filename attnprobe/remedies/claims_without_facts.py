@@ -11,10 +11,18 @@ from attnprobe.core.environment import Environment
 
 
 def matches(environment: Environment, facts: tuple[BackendFact, ...]) -> str | None:
-    """Names the packages all of whose available backends failed to run."""
+    """Names the packages all of whose available backends failed to run, where there is a GPU."""
+    if not any(gpu.multiprocessors for gpu in environment.gpus):
+        return None
     said = []
     for package in dict.fromkeys(fact.package for fact in facts if fact.package != "torch"):
-        claiming = [f for f in facts if f.package == package and f.claim.available and f.launches]
+        claiming = [
+            fact
+            for fact in facts
+            if fact.package == package
+            and fact.claim.available
+            and fact.fact not in ("absent", "not_run")
+        ]
         if claiming and not any(f.fact in ("runs", "wrong") for f in claiming):
             first = claiming[0]
             names = ", ".join(f.name for f in claiming)

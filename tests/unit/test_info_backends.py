@@ -77,6 +77,27 @@ def test_reasons_are_said_once_and_bring_the_fix() -> None:
     assert "CUDA version of this torch" in found.fix
 
 
+def test_what_stands_in_the_way_everywhere_comes_first() -> None:
+    """A reason that concerns one element type follows the one that concerns all."""
+    half = Refused("library", ("only half precision", "not built"))
+    (found,) = info.backend_facts(
+        {"x": Claim(True)}, records(half, Refused("library", ("not built",)))
+    )
+    assert found.reasons == ("not built", "only half precision")
+
+
+def test_a_refusal_is_explained_for_the_plain_case() -> None:
+    """Where both storages are refused, what is wrong with the packed one is beside the point."""
+    case = info.launch_cases("cuda")[0]
+    packed = info.launch_cases("cuda", "packed")[0]
+    both = [
+        Record(Trial(case, "x"), Refused("library", ("not built",))),
+        Record(Trial(packed, "x"), Refused("library", ("no packed storage",))),
+    ]
+    (found,) = info.backend_facts({"x": Claim(True)}, both)
+    assert found.reasons == ("not built",)
+
+
 def test_a_backend_that_runs_needs_no_fix() -> None:
     """It refuses float32, which nobody needs to mend."""
     no = Refused("library", ("only half precision",), fix="use bfloat16")
@@ -107,9 +128,11 @@ def test_packed_storage_is_offered_to_those_that_refuse_padded() -> None:
         asked.extend(trials)
         return [Record(trial, packed_only(trial)) for trial in trials]
 
-    names = ("sdpa", "varlen", "gone")
-    found = info.backend_facts({n: Claim(True) for n in names}, info.prove(run, names, "cuda"))
-    assert [fact.fact for fact in found] == ["runs", "runs", "absent"]
+    claims = {name: Claim(True) for name in ("sdpa", "varlen", "gone")}
+    claims["missing"] = Claim(None, error="No module named 'x'", absent=True)
+    found = info.backend_facts(claims, info.prove(run, claims, "cuda"))
+    assert [fact.fact for fact in found] == ["runs", "runs", "absent", "absent"]
+    assert "missing" not in {trial.backend for trial in asked}
     assert {t.backend for t in asked if t.case.storage == "packed"} == {"varlen"}
     assert found[1].reasons == ()
     assert len(found[1].launches) == len(info.launch_cases("cuda"))

@@ -12,6 +12,7 @@ from attnprobe.core.outcome import Crashed, Raised
 from attnprobe.info import environment
 from attnprobe.probe import nvml
 from tests.unit.fake_child import FakeChild
+from tests.unit.fake_machine import backend
 
 H200 = Gpu(0, "GPU-aa11", "NVIDIA H200", (9, 0), 150 * 2**30, 2**20)
 
@@ -97,6 +98,17 @@ def test_an_interpreter_that_does_not_start_is_a_gap() -> None:
     found = environment.collect(FakeChild({"facts": answer()}), python="/does/not/exist")
     assert found.packages == ()
     assert any("/does/not/exist" in gap for gap in found.gaps)
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_what_is_recognised_is_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that needs no launch speaks at once; one that needs facts when they are known."""
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    found = environment.collect(FakeChild({"facts": answer()}))
+    assert any("CUDA_LAUNCH_BLOCKING" in text for text in found.warnings)
+    fact = backend("sdpa-fa4", "raised", reason="too many values to unpack")
+    more = environment.warned(found, [fact])
+    assert set(found.warnings) < set(more.warnings)
 
 
 def test_what_is_loaded_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:

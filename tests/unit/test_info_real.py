@@ -38,7 +38,9 @@ def test_this_machine_is_described_and_a_backend_proven() -> None:
 
 def test_an_interpreter_without_torch_is_described(tmp_path: Path) -> None:
     """Nothing is installed there; the report says so and what to do."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
+    )
     python = str(tmp_path / "bare/bin/python")
     with Worker(python) as worker:
         environment = info.collect(worker, python)
