@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 
 from attnprobe.core.case import Case
@@ -19,33 +20,49 @@ def trials(cases: Iterable[Case], backends: Iterable[str], question: Question) -
     return [Trial(case, backend, question) for case in cases for backend in names]
 
 
-def choose(workload: Workload, wanted_masks: Iterable[str], dtypes: Iterable[str]) -> list[Case]:
-    """The cases of a workload that the user asked for.
+def choose(workload: Workload, masks: Iterable[str], dtypes: Iterable[str]) -> Workload:
+    """The part of a workload that the user asked for.
 
     Args:
-        workload: Already on a device.
-        wanted_masks: Names of cases or of mask families; none is all.
+        workload: All of it.
+        masks: Names of cases, mask families or whole masks; none is all.
         dtypes: Element types; none is all.
 
     Raises:
         UsageError: A name that no case answers to, or nothing is left.
     """
-    wanted_masks, dtypes = tuple(wanted_masks), tuple(dtypes)
-    answers = {case: _names(case) for case in workload.cases}
-    _known("mask", wanted_masks, {name for names in answers.values() for name in names})
-    _known("dtype", dtypes, {case.dtype for case in answers})
-    chosen = [
-        case
-        for case, names in answers.items()
-        if (not wanted_masks or names & set(wanted_masks)) and (not dtypes or case.dtype in dtypes)
-    ]
-    if not chosen:
+    masks, dtypes = frozenset(masks), frozenset(dtypes)
+    _known("mask", masks, {name for case in workload.cases for name in _names(case)})
+    _known("dtype", dtypes, {case.dtype for case in workload.cases})
+    calls = tuple(
+        call
+        for call in workload.calls
+        if (not masks or masks & _names(call.case)) and (not dtypes or call.case.dtype in dtypes)
+    )
+    if not calls:
         raise UsageError(
             f"no case of {workload.name} is left",
             why="no case has both a mask and a dtype of those asked for",
             fix="ask for fewer things at once, or leave out --mask or --dtype",
         )
-    return chosen
+    return replace(workload, calls=calls)
+
+
+def place(workload: Workload, device: str, seed: int) -> tuple[Case, ...]:
+    """The cases of a workload that are meant for a device.
+
+    Raises:
+        UsageError: There are none.
+    """
+    cases = workload.on(device, seed).cases
+    if not cases:
+        others = sorted({case.device for case in workload.cases})
+        raise UsageError(
+            f"no case of {workload.name} is meant for {device}",
+            why=f"its cases are for {', '.join(others)}",
+            fix=f"--device {others[0]}, or `device: auto` in the workload",
+        )
+    return cases
 
 
 def verdict(report: Report) -> int:
@@ -61,8 +78,8 @@ def _names(case: Case) -> set[str]:
     return {case.name, case.mask.text, *families} - {""}
 
 
-def _known(what: str, asked: tuple[str, ...], known: set[str]) -> None:
-    for name in asked:
+def _known(what: str, asked: frozenset[str], known: set[str]) -> None:
+    for name in sorted(asked):
         if name not in known:
             near = get_close_matches(name, known, n=3) or sorted(known)
             raise UsageError(

@@ -13,7 +13,7 @@ from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.environment import Environment
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record, Trial
-from attnprobe.errors import UnusableHost
+from attnprobe.errors import UnusableHost, UsageError
 from attnprobe.redact import Identity, redact
 from attnprobe.session.journal import Journal, Mode
 from attnprobe.session.lines import Header
@@ -65,6 +65,23 @@ class Survey:
         environment = self.journal.report.environment
         if environment is not None:  # some mismatches show only beside the facts
             self.journal.environment(info.warned(environment, facts))
+
+    def require(self, names: Iterable[str]) -> None:
+        """Makes sure that torch and the user's own callables can be loaded.
+
+        Raises:
+            UnusableHost: torch cannot be imported.
+            UsageError: A `FILE.py:FUNC` or `package.module:FUNC` is not there.
+        """
+        self.worker.require_torch()
+        claims = info.claims(self.worker, (name for name in names if ":" in name))
+        broken = [f"{name}: {claim.error}" for name, claim in claims.items() if claim.error]
+        if broken:
+            raise UsageError(
+                "a callable given with --backend cannot be loaded",
+                why="\n     ".join(broken),
+                fix="FILE.py:FUNC, or package.module:FUNC where the interpreter finds it",
+            )
 
     def run(
         self, label: str, trials: Sequence[Trial], budget_s: float | None = None

@@ -36,13 +36,14 @@ def check(
         why = "the full level is planned, not built" if level == "full" else "known: quick"
         raise UsageError(f"there is no level {level!r}", why=why, fix="--level quick")
     names = backends.match(backend) if backend else backends.names()
-    wanted = profiles.load(workload)
+    wanted = plan.choose(profiles.load(workload), mask, dtype)
     path, mode = options.session_file(session, resume, "check")
     header = Header("check", workload, seed)
     with survey.opened(header, path, mode, python or None, Progress) as survey_:
         say(f"session: {path}")
         here = survey.device(device, survey_.machine())
-        cases = plan.choose(wanted.on(here, seed), mask, dtype)
+        cases = plan.place(wanted, here, seed)
+        survey_.require(names)
         survey_.run("checking", plan.trials(cases, names, "check"))
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)

@@ -29,7 +29,7 @@ def _dtypes(values: list[str]) -> list[str]:
 
 
 Workload = Annotated[
-    str, typer.Argument(metavar="[WORKLOAD]", help="A shipped workload's name, or a YAML file.")
+    str, typer.Argument(metavar="WORKLOAD", help="A shipped workload's name, or a YAML file.")
 ]
 Backends = Annotated[
     list[str],

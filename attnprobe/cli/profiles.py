@@ -12,7 +12,7 @@ from attnprobe.cli.output import emit, next_step
 
 def profiles(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Show this one: its YAML, ready to be edited.")
+        str, typer.Argument(metavar="NAME", help="Show this one: its YAML, ready to be edited.")
     ] = "",
 ) -> None:
     """The workloads that ship; with NAME, the text of one.

@@ -54,8 +54,8 @@ def report(
         here = survey.device(device, environment) if usable else "cpu"
         survey_.backends(names, here, launch=usable)
         if usable:
-            checks = plan.trials(checked.on(here, seed).cases, names, "check")
-            times = plan.trials(timed.on(here, seed).cases, names, "time")
+            checks = plan.trials(plan.place(checked, here, seed), names, "check")
+            times = plan.trials(plan.place(timed, here, seed), names, "time")
             survey_.run("checking", checks, CHECK_SHARE * (budget - survey_.seconds))
             survey_.run("timing", times, budget - survey_.seconds)
         found = survey_.finish()
