@@ -17,7 +17,10 @@ _NOISE = re.compile(
 """Views, allocations and autograd's own bookkeeping: they say nothing of how attention is computed.
 Copies and casts stay: they are the hidden cost that a layout or a dtype brings."""
 
-_NO_KERNEL = re.compile(r"^(Memcpy|Memset|\[memory\])|^(cuda|cu)[A-Z]\w+$")
+_NO_KERNEL = re.compile(
+    r"^(Memcpy|Memset|\[memory\]|## |ProfilerStep|Torch-Compiled Region|CompiledFunction)|^cu(da)?[A-Z]\w+$"
+)
+"""What the profiler also lists on a device: transfers, annotations, the driver's calls."""
 
 _SOFTMAX = re.compile(r"softmax", re.IGNORECASE)
 _FUSED = re.compile(
