@@ -27,7 +27,8 @@ from attnprobe.device.numerics.judge import judge
 
 NO_KERNEL = re.compile(
     r"No (available kernel|viable backend|operator found)|not implemented for '|no kernel image|"
-    r"does not support inputs|(forward|backward) unsupported|NotImplementedError: |only supports? (Ampere|Hopper|Blackwell|head dim)|compute capability"
+    r"does not support inputs|(forward|backward) unsupported|NotImplementedError: |"
+    r"only supports? (Ampere|Hopper|Blackwell|head dim)|compute capability"
 )
 """Errors in which a library says that it has no kernel for the call: SDPA, xFormers,
 ATen's dtype dispatch, the CUDA runtime (a GPU that is not in a wheel's arch list) and flash-attn."""

@@ -25,7 +25,8 @@ class Inputs:
         q: (Bc, Hq, Tq, K).
         k: (Bc, Hkv, Tkv, K).
         v: (Bc, Hkv, Tkv, Kv).
-        dout: (Bc, Hq, Tq, Kv): the gradient that flows back into the output.
+        dout: (Bc, Hq, Tq, Kv): the gradient that flows back into the output; zero in rows that belong
+            to no sequence, as in a training step, where no loss looks at padding.
         bias: `case.bias_shape`, or None.
         drawn_on: `cpu`: the same bits on every machine; else the device whose generator was used.
     """
@@ -162,7 +163,7 @@ def make(case: Case) -> Inputs:
 
     q, k, v = (normal(shape) for shape in shapes[:3])
     draw = _Draw(case, q, k, v, generator)
-    dout = normal(shapes[3])
+    dout = normal(shapes[3]) * _belongs(case, device)
     FAMILIES[case.family](draw)
     dtype = getattr(torch, case.dtype)
     q, k, v = memory.lay_out(
@@ -177,6 +178,14 @@ def make(case: Case) -> Inputs:
         bias=_bias(case, normal),
         drawn_on=device,
     )
+
+
+def _belongs(case: Case, device: str) -> Tensor:
+    """(Bc, 1, Tq, 1) 1 where a row belongs to a sequence, else 0."""
+    rows = torch.zeros(case.q_shape[0], 1, case.q_shape[2], 1, device=device)
+    for s in case.sequences:
+        rows[s.batch, :, s.q_start : s.q_start + s.Mq] = 1
+    return rows
 
 
 def _bias(case: Case, normal: Callable[[tuple[int, ...]], Tensor]) -> Tensor | None:

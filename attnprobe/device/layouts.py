@@ -63,9 +63,9 @@ class BMGHK:
         return _split(rows, 2, self.groups)
 
     def canonical(self, name: str, native: Tensor) -> Tensor:
-        """Heads merged; gradients of K and V summed over the group in float32."""
+        """Heads merged; gradients of K and V summed over the group and rounded once."""
         if name in ("k", "v"):
-            return native.to(torch.float32).sum(3).transpose(1, 2)
+            return _group_sum(native, 3).transpose(1, 2)
         return native.flatten(2, 3).transpose(1, 2)
 
 
@@ -88,10 +88,10 @@ class Repeated:
         return self.base.native(name, canonical)
 
     def canonical(self, name: str, native: Tensor) -> Tensor:
-        """Gradients of K and V summed over the group in float32."""
+        """Gradients of K and V summed over the group and rounded once."""
         tensor = self.base.canonical(name, native)
         if name in ("k", "v"):
-            return _split(tensor.to(torch.float32), 1, self.groups).sum(2)
+            return _group_sum(_split(tensor, 1, self.groups), 2)
         return tensor
 
 
@@ -137,3 +137,7 @@ class THK:
 def _split(tensor: Tensor, dim: int, groups: int) -> Tensor:
     """Heads in `dim` as (key heads, heads of one group)."""
     return tensor.reshape(*tensor.shape[:dim], -1, groups, *tensor.shape[dim + 1 :])
+
+
+def _group_sum(tensor: Tensor, dim: int) -> Tensor:
+    return tensor.sum(dim, dtype=torch.float32).to(tensor.dtype)

@@ -34,7 +34,7 @@ def adopt_bias(leaves: dict[str, Tensor], inputs: Inputs, mask: object) -> objec
 
 
 def bias_gradient(inputs: Inputs, gradient: Tensor) -> Tensor:
-    """The gradient of the folded tensor, summed in float32 to the shape of the bias.
+    """The gradient of the folded tensor, summed to the shape of the bias and rounded once.
 
     Args:
         inputs: Where the bias is.
@@ -46,7 +46,7 @@ def bias_gradient(inputs: Inputs, gradient: Tensor) -> Tensor:
         gradient = gradient.reshape(case.B, case.Hq, *gradient.shape[1:])
     while gradient.dim() < 4:
         gradient = gradient.unsqueeze(0)
-    if gradient.shape == shape:
-        return gradient
     dims = [n for n in range(4) if shape[n] == 1 and gradient.shape[n] != 1]
-    return gradient.to(torch.float32).sum(dims, keepdim=True) if dims else gradient
+    if not dims:
+        return gradient
+    return gradient.sum(dims, keepdim=True, dtype=torch.float32).to(gradient.dtype)

@@ -1,4 +1,4 @@
-"""SDPA's flash kernel replaced by FlashAttention 3 or 4 through torch's registry, for one case at a time.
+"""SDPA's flash kernel replaced by FlashAttention 3 or 4 through torch's registry, for a case at a time.
 
 `activate_flash_attention_impl` overrides aten's CUDA flash operators for the whole process, so it is
 undone when the case is done. A name in the registry says nothing of what is installed.

@@ -75,9 +75,9 @@ class Checkpointed(torch.autograd.Function):
     """Lets `torch.autograd.grad` differentiate a call that only `.backward()` can.
 
     The package checkpoints its chunks with the reentrant implementation, which refuses to run under
-    `torch.autograd.grad` (https://docs.pytorch.org/docs/stable/checkpoint.html). So the backward inside is
-    a `.backward()`, in a thread of its own because autograd keeps the prohibition per thread, and its
-    gradients are handed on.
+    `torch.autograd.grad` (https://docs.pytorch.org/docs/stable/checkpoint.html). So the backward inside
+    is a `.backward()`, in a thread of its own because autograd keeps the prohibition per thread, and
+    its gradients are handed on.
     """
 
     @staticmethod

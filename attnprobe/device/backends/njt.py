@@ -104,7 +104,9 @@ class _Listener(logging.Handler):
 def _choice(leaves: dict[str, Tensor], arguments: dict[str, Any]) -> str | tuple[str, ...]:
     """The kernel that torch would take, or every reason that it logs when it takes none."""
     listener, log = _Listener(), nested_sdpa.log
+    heard_elsewhere = log.propagate
     log.addHandler(listener)
+    log.propagate = False
     try:
         choice = nested_sdpa._select_sdp_backend(  # type: ignore[no-untyped-call]  # torch's
             leaves["q"],
@@ -117,6 +119,7 @@ def _choice(leaves: dict[str, Tensor], arguments: dict[str, Any]) -> str | tuple
         )
     finally:
         log.removeHandler(listener)
+        log.propagate = heard_elsewhere
     if choice is SDPBackend.ERROR:
         return tuple(dict.fromkeys(listener.heard)) or ("no viable backend",)
     name: str = choice.name
