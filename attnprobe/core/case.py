@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attnprobe.core.jsonio import encode
 from attnprobe.core.mask import NONE, Mask
@@ -13,6 +13,23 @@ from attnprobe.core.score import Score
 
 Storage = Literal["padded", "packed", "packed-padded-keys"]
 Pass = Literal["fwd", "bwd", "fwd+bwd"]
+
+LAYOUTS = ("BHMK", "BMHK", "packed-qkv", "expanded-kv", "strided", "unaligned")
+"""How memory can be laid out (device/memory.py)."""
+
+FAMILIES = (
+    "normal",
+    "uniform",
+    "large-logits",
+    "very-negative-lse",
+    "outlier-channels",
+    "constant-keys",
+    "one-hot",
+    "cancelling",
+)
+"""What values can be drawn (device/inputs.py)."""
+
+MASK_FORMS = ("best", "dense-bool", "dense-float")
 
 ELEMENT_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -115,6 +132,11 @@ class Case:
             found.append(f"Hkv={self.Hkv} does not divide Hq={self.Hq}")
         if not 0.0 <= self.dropout_p < 1.0:
             found.append(f"dropout_p is {self.dropout_p}; it must be in [0, 1)")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                found.append(f"{name} is {getattr(self, name)!r}; known: {', '.join(known)}")
+        if self.layout == "packed-qkv" and not self.q_shape == self.k_shape == self.v_shape:
+            found.append("layout packed-qkv needs q, k and v of one shape")
         if self.lengths is not None:
             q, kv = self.lengths.q, self.lengths.kv
             if len(q) != self.B or len(kv) != self.B:
@@ -236,3 +258,12 @@ class Case:
         ]
         head = f"B{self.B} {heads} {length} {dim} {self.dtype}"
         return " ".join([head, *(extra for extra in extras if extra)])
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "dtype": tuple(ELEMENT_BYTES),
+    "layout": LAYOUTS,
+    "family": FAMILIES,
+    "mask_form": MASK_FORMS,
+    "passes": get_args(Pass),
+}
