@@ -34,7 +34,8 @@ CASES = (
     PLAIN.edit(Kv=24, name="Kv"),
 )
 WITH_BACKWARD = (
-    "eager sdpa-math sdpa-flash sdpa-default njt mha mha-need-weights lucidrains".split()
+    *("eager", "sdpa-math", "sdpa-flash", "sdpa-default"),
+    *("njt", "mha", "mha-need-weights", "lucidrains"),
 )
 FORWARD_ONLY = ("flex-eager", "mha-fast-path")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -69,7 +70,7 @@ def test_what_a_cpu_backend_runs_is_right(case: Case, backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", FORWARD_ONLY)
-@pytest.mark.parametrize("case", CASES[:4], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES[1:3], ids=lambda case: case.name)
 def test_what_has_no_backward_is_right_forward(case: Case, backend: str) -> None:
     """Forward passes; with gradients asked for it refuses."""
     refused = run(case, backend)
@@ -102,7 +103,7 @@ def test_compiled_flex_is_right_forward() -> None:
 
 
 def test_flash_says_why_it_does_not_take_a_call() -> None:
-    """torch's own words where it has some, ours where it has none."""
+    """Its own words where it has some, ours where it has none."""
     said = run(PLAIN.edit(Kv=24), "sdpa-flash")
     silent = run(WIDE.edit(score=Score(bias=Bias(requires_grad=True))), "sdpa-flash")
     assert isinstance(said, Refused)
@@ -180,7 +181,7 @@ def test_both_formats_of_a_packed_log_sum_exp_are_read() -> None:
 
 
 def test_reasons_of_a_dispatch_name_their_operator() -> None:
-    """xFormers' message is a page; what counts is operator and reason."""
+    """The library's message is a page; what counts is operator and reason."""
     message = (
         "No operator found\n  query : x\n`fa2F` is not supported because:\n    dropout > 0.0\n    K"
     )

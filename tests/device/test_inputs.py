@@ -80,14 +80,14 @@ def _logits(name: str) -> torch.Tensor:
 
 
 def test_uniform_keys_have_a_mean() -> None:
-    """kbar is far from zero, so that an error in D = rowsum(dO O) shows in dQ."""
+    """The mean key is far from zero, so that an error in D = rowsum(dO O) shows in dQ."""
     drawn = _family("uniform")
     assert drawn.k.min() >= 0
     assert drawn.k.mean() > 0.4
 
 
 def test_large_logits_are_large() -> None:
-    """exp without a subtracted maximum overflows float32 at 88."""
+    """An exponential without a subtracted maximum overflows float32 at 88."""
     assert _logits("large-logits").max() > 88
 
 

@@ -2,7 +2,7 @@
 
 Sources: https://github.com/Dao-AILab/flash-attention: flash_attn/flash_attn_interface.py (2),
 hopper/flash_attn_interface.py (3), flash_attn/cute/interface.py (4). None has a checker of its own, so
-what their READMEs and their first lines of C++ refuse is said here.
+what does not depend on the GPU is said here; what does, they say when called.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class FlashAttn(Backend):
         package: Distribution.
         module: Where `flash_attn_func` and `flash_attn_varlen_func` are.
         kernels: See `Backend`.
-        capabilities: Major compute capabilities that it is built for.
+        compiles: See `Backend`.
     """
 
     def __init__(
-        self, version: int, package: str, module: str, kernels: str, capabilities: tuple[int, ...]
+        self, version: int, package: str, module: str, kernels: str, compiles: bool = False
     ) -> None:
         self.name, self.package, self.kernels = f"flash-attn-{version}", package, kernels
-        self._version, self._module, self._capabilities = version, module, capabilities
+        self._version, self._module, self.compiles = version, module, compiles
 
     def available(self) -> None:
         """Imports the package's functions."""
@@ -54,7 +54,7 @@ class FlashAttn(Backend):
         """It imports; there is no further check in the package."""
 
         def ask() -> Answer:
-            return None, f"imports; made for compute capability {self._capabilities}"
+            return None, "imports"
 
         return asked(self, f"import {self._module}", ask)
 
@@ -96,8 +96,6 @@ class FlashAttn(Backend):
         found = []
         if not case.device.startswith("cuda"):
             found.append(f"{self.name} has CUDA kernels only, not for {case.device}")
-        elif (major := torch.cuda.get_device_capability(case.device)[0]) not in self._capabilities:
-            found.append(f"{self.name} is made for {self._capabilities}, this GPU has {major}.x")
         if case.dtype not in ("float16", "bfloat16"):
             found.append(f"{self.name} takes float16 and bfloat16, not {case.dtype}")
         if case.Kv != case.K and self._version == 2:

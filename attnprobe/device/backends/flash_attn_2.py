@@ -10,5 +10,4 @@ BACKEND = FlashAttn(
     package="flash-attn",
     module="flash_attn.flash_attn_interface",
     kernels=r"flash_(fwd|bwd)",
-    capabilities=(8, 9, 10, 12),
 )

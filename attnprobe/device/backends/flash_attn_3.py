@@ -10,5 +10,4 @@ BACKEND = FlashAttn(
     package="flash-attn-3",
     module="flash_attn_interface",
     kernels=r"FlashAttn(Fwd|Bwd)Sm",
-    capabilities=(8, 9),
 )

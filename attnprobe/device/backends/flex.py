@@ -7,7 +7,6 @@ asked for: it would compile every case a second time.
 from __future__ import annotations
 
 import torch
-import torch._dynamo
 from torch.nn.attention.flex_attention import flex_attention
 
 from attnprobe.core.backend_fact import Claim
@@ -30,7 +29,9 @@ class Flex(Backend):
         """Whether torch.compile works in this interpreter at all."""
 
         def ask() -> tuple[bool, str]:
-            supported = bool(torch._dynamo.eval_frame.is_dynamo_supported())
+            from torch._dynamo.eval_frame import is_dynamo_supported  # seconds to import
+
+            supported = is_dynamo_supported()
             return supported, "dynamo is supported" if supported else "dynamo is not supported"
 
         return asked(self, "torch._dynamo.is_dynamo_supported()", ask)
