@@ -14,7 +14,7 @@ from attnprobe.probe.libraries import Loader
 def write_library(
     path: Path, needed: tuple[str, ...] = (), soname: str = "", runpath: str = "", rpath: str = ""
 ) -> Path:
-    """The smallest ELF file with a dynamic section: a header, two segments, strings, entries."""
+    """The smallest ELF file with a dynamic section: a header, three segments, strings, entries."""
     strings, entries = b"\0", []
     told = [(1, n) for n in needed] + [(14, soname), (29, runpath), (15, rpath)]
     for tag, text in told:
@@ -22,19 +22,20 @@ def write_library(
             entries.append((tag, len(strings)))
             strings += text.encode() + b"\0"
     base = 0x1000  # virtual address of file offset 0, so that the two differ
-    table = 64 + 2 * 56
+    table = 64 + 3 * 56
     entries += [(5, base + table), (10, len(strings)), (0, 0)]
     dynamic = b"".join(struct.pack("<QQ", *entry) for entry in entries)
     at = table + len(strings)
     size = at + len(dynamic)
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    header += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 3, 0, 0, 0)
+    data = struct.pack("<IIQQQQQQ", 1, 6, 0, 64 * base, 64 * base, size, size, 4096)
     load = struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 4096)
     segment = struct.pack(
         "<IIQQQQQQ", 2, 6, at, base + at, base + at, len(dynamic), len(dynamic), 8
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(header + load + segment + strings + dynamic)
+    path.write_bytes(header + data + load + segment + strings + dynamic)
     return path
 
 
@@ -108,6 +109,7 @@ def test_a_copy_that_the_loader_is_not_told_of_is_named(tmp_path: Path) -> None:
     own = write_library(site / "xformers/_C.so", ("libcudart.so.12",))
     asked = [(str(own), "xformers")]
     ((found,), _) = libraries.missing(asked, [str(site)], Loader())
+    assert found.others == ()
     assert found.elsewhere == "site-packages/nvidia/cuda_runtime/lib/libcudart.so.12"
     told = Loader(folders=(str(site / "nvidia/cuda_runtime/lib"),))
     assert libraries.missing(asked, [str(site)], told) == ((), ())

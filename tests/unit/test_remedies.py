@@ -134,6 +134,12 @@ FAULTS: list[tuple[str, Environment, tuple[BackendFact, ...], list[str]]] = [
         ["torch sees no GPU although the driver does"],
     ),
     (
+        "gpu_invisible",
+        machine(gpus=with_gpu(multiprocessors=None).gpus, variables={"CUDA_VISIBLE_DEVICES": "7"}),
+        (),
+        ["CUDA_VISIBLE_DEVICES is '7': unset it"],
+    ),
+    (
         "variables",
         machine(variables={"CUDA_LAUNCH_BLOCKING": "1", "TORCH_CUDNN_SDPA_DEPRIORITIZED": "x"}),
         (),
@@ -225,6 +231,17 @@ SOUND: list[tuple[str, Environment, tuple[BackendFact, ...]]] = [
         with_packages(Package("nvidia-cuda-runtime-cu12", "12.8")),
         (),
     ),
+    (
+        "flash-attn 2 beside flash-attn-4, apart",
+        with_packages(Package("flash-attn", "2.8.3"), Package("flash-attn-4", "4.0.0b36")),
+        (),
+    ),
+    ("as many threads as cores", with_torch(threads=16), ()),
+    (
+        "torch lists FA4 and it is not installed",
+        MACHINE,
+        (backend("sdpa-fa4", "absent", "flash-attn-4", "No module named 'flash_attn'"),),
+    ),
     ("a flash-attn in range", with_packages(Package("flash-attn", "2.8.3")), ()),
     (
         "MSLK is there",
@@ -242,6 +259,14 @@ def test_a_sound_machine_is_left_alone(
 ) -> None:
     """No rule speaks where nothing is wrong."""
     assert remedies.warnings(environment, facts) == ()
+
+
+def test_a_checked_version_may_be_ignored() -> None:
+    """With the variable set, xFormers imports: the variable itself is what is told."""
+    packages = with_packages(Package("flash-attn", "2.6.3")).packages
+    ignored = {"XFORMERS_IGNORE_FLASH_VERSION_CHECK": "1"}
+    (said,) = remedies.warnings(machine(packages=packages, variables=ignored))
+    assert "an untested flash-attn is accepted" in said
 
 
 @pytest.mark.parametrize(
