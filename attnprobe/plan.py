@@ -25,19 +25,22 @@ def choose(workload: Workload, masks: Iterable[str], dtypes: Iterable[str]) -> W
 
     Args:
         workload: All of it.
-        masks: Names of cases, mask families or whole masks; none is all.
+        masks: Names of cases; what no case is called is a mask's family or spelling. None is all.
         dtypes: Element types; none is all.
 
     Raises:
         UsageError: A name that no case answers to, or nothing is left.
     """
+    cases = workload.cases
     masks, dtypes = frozenset(masks), frozenset(dtypes)
-    _known("mask", masks, {name for case in workload.cases for name in _names(case)})
-    _known("dtype", dtypes, {case.dtype for case in workload.cases})
+    named = {case.name for case in cases}
+    _known("mask", masks, named.union(*map(_masks, cases)))
+    _known("dtype", dtypes, {case.dtype for case in cases})
     calls = tuple(
         call
         for call in workload.calls
-        if (not masks or masks & _names(call.case)) and (not dtypes or call.case.dtype in dtypes)
+        if (not masks or call.case.name in masks or (masks - named) & _masks(call.case))
+        and (not dtypes or call.case.dtype in dtypes)
     )
     if not calls:
         raise UsageError(
@@ -72,10 +75,9 @@ def verdict(report: Report) -> int:
     return int(any(parity is not None and parity.verdict == "fail" for parity in parities))
 
 
-def _names(case: Case) -> set[str]:
-    """What a case answers to: its own name and its mask's families."""
-    families = {term.partition("(")[0].strip() for term in case.mask.text.split("&")}
-    return {case.name, case.mask.text, *families} - {""}
+def _masks(case: Case) -> set[str]:
+    """A case's mask as it is spelled, and the families in it."""
+    return {case.mask.text, *(term.partition("(")[0].strip() for term in case.mask.text.split("&"))}
 
 
 def _known(what: str, asked: frozenset[str], known: set[str]) -> None:

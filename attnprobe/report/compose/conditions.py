@@ -68,7 +68,7 @@ def reproduce(report: Report) -> tuple[Block, ...]:
     lines = [shlex.join([*command, "--seed", str(report.seed)])]
     bad = reading.in_state(report.records, WRONG) + reading.in_state(report.records, BROKEN)
     firsts = [same[0] for same in reading.grouped(bad, lambda r: r.trial.backend).values()]
-    lines += [_check(record, report.seed) for record in firsts[:5]]
+    lines += [_check(record, report) for record in firsts[:5]]
     return (
         Heading("How to reproduce"),
         Paragraph(line("The same inputs come from the same seed on any machine:")),
@@ -76,12 +76,15 @@ def reproduce(report: Report) -> tuple[Block, ...]:
     )
 
 
-def _check(record: Record, seed: int) -> str:
+def _check(record: Record, report: Report) -> str:
+    """The check that runs this trial; a report's own checks come from check's default workload."""
     case = record.trial.case
+    from_workload = report.command == "check" or record.trial.question == "time"
     options = {
         "--backend": record.trial.backend,
-        "--mask": case.mask.text,
+        "--mask": case.name or case.mask.text,
         "--dtype": case.dtype,
-        "--seed": str(seed),
+        "--seed": str(report.seed),
     }
-    return shlex.join(["attnprobe", "check", *(part for pair in options.items() for part in pair)])
+    command = ["attnprobe", "check", *([report.workload] if from_workload else [])]
+    return shlex.join([*command, *(part for pair in options.items() for part in pair)])
