@@ -18,9 +18,10 @@ U32 = 2.0**-24
 def confidence(events: int) -> float:
     """lambda: none of `events` sub-Gaussian errors exceeds lambda standard deviations, but for ALPHA.
 
-    Union bound over two-sided tails, `2 n exp(-lambda^2 / 2) = ALPHA` (Higham and Mary, SIAM J. Sci.
-    Comput. 41(5), 2019, theorem 2.4, uses the same form). A rounding error is uniform in +-u and
-    therefore strictly sub-Gaussian with variance u^2 / 3, so this is a tail bound, not a rule of thumb.
+    Union bound over two-sided tails, `2 n exp(-lambda^2 / 2) = ALPHA` (Higham and Mary, SIAM J.
+    Sci. Comput. 41(5), 2019, theorem 2.4, uses the same form). A rounding error is uniform in +-u
+    and therefore strictly sub-Gaussian with variance u^2 / 3, so this is a tail bound, not a rule
+    of thumb.
     """
     return math.sqrt(2.0 * math.log(2.0 * max(events, 1) / ALPHA))
 
@@ -48,11 +49,11 @@ class Arithmetic:
     def spread(self, n: int, confidence: float) -> float:
         """Error of a sum of n products over the sum of their magnitudes, without preferred sign.
 
-        `lambda sqrt(n) u` for a chain of roundings in any order (Higham and Mary 2019), never above the
-        deterministic `n u`. With steps of b products: n/b roundings of the running sum and, within a
-        step, b addends aligned to the largest and cut: `lambda (sqrt(n/b) + sqrt(b)) u` (Blanchard,
-        Higham, Lopez, Mary, Pranesh, SIAM J. Sci. Comput. 42(3), 2020, theorem 3.2, is the
-        deterministic form n/b + b).
+        `lambda sqrt(n) u` for a chain of roundings in any order (Higham and Mary 2019), never above
+        the deterministic `n u`. With steps of b products: n/b roundings of the running sum and,
+        within a step, b addends aligned to the largest and cut: `lambda (sqrt(n/b) + sqrt(b)) u`
+        (Blanchard, Higham, Lopez, Mary, Pranesh, SIAM J. Sci. Comput. 42(3), 2020, theorem 3.2, is
+        the deterministic form n/b + b).
         """
         steps = math.sqrt(n / self.inner) + (math.sqrt(self.inner) if self.inner > 1 else 0.0)
         return min(confidence * steps, float(max(n, 1))) * U32 + self.operand
@@ -67,32 +68,34 @@ class Arithmetic:
     def exponential(self, n: int) -> float:
         """Relative error of a probability from exponentials: its own and the rescalings after it.
 
-        An online softmax multiplies by exp(old - new max) when a tile of keys raises the maximum: among
-        T exchangeable tiles 1 + 1/2 + ... + 1/T times in the mean, the first of which is free. T counts
-        tiles of 64 keys, the smallest in use (where logits keep rising instead, what was rescaled
-        often has no weight left).
+        An online softmax multiplies by exp(old - new max) when a tile of keys raises the maximum:
+        among T exchangeable tiles 1 + 1/2 + ... + 1/T times in the mean, the first of which is
+        free. T counts tiles of 64 keys, the smallest in use (where logits keep rising instead, what
+        was rescaled often has no weight left).
         """
         tiles = max(1, -(-n // 64))
         return self.exp * (1.0 if tiles == 1 else math.log(tiles) + 0.5772 + 0.5 / tiles)
 
 
 IEEE = Arithmetic("float32")
-"""float32 FMAs or rounded additions in any order; expf and tanhf within 2 ulp = 2^-22 (CUDA C Programming
-Guide, "Mathematical Functions": expf 2 ulp, tanhf 2 ulp; Sleef, which torch uses on CPUs, 1 ulp)."""
+"""float32 FMAs or rounded additions in any order; expf and tanhf within 2 ulp = 2^-22 (CUDA C
+Programming Guide, "Mathematical Functions"; Sleef, which torch uses on CPUs, is within 1 ulp)."""
 
 TENSOR_CORE = Arithmetic("tensor core", 4, True, 0.0, 2.0**-13, 2.0**-11)
-"""Tensor cores add 4 (V100, T4), 8 (A100) or 16 (H100) products in one step and truncate (Fasi, Higham,
-Mikaitis, Pranesh, PeerJ CS 7:e330, 2021; Khattak and Mikaitis, arXiv:2510.15884): 4 covers them all. The
-exponential may be a cubic polynomial: Chebyshev interpolation of 2^x on [0, 1] errs by
+"""Tensor cores add 4 (V100, T4), 8 (A100) or 16 (H100) products in one step and truncate: 4 covers all
+(Fasi, Higham, Mikaitis, Pranesh, PeerJ CS 7:e330, 2021; Khattak and Mikaitis, arXiv:2510.15884).
+
+The exponential may be a cubic polynomial: Chebyshev interpolation of 2^x on [0, 1] errs by
 2 sqrt(2) (ln 2 / 4)^4 / 4! = 1.06e-4 < 2^-13 (flash-attn 4's emulated exp2 and torch's `fexp_u20` for
-16-bit types on CPUs, measured at 1.07e-4, are such). The tanh may be `tanh.approx.f32`, 2^-11 (PTX ISA)."""
+16-bit types on CPUs, measured at 1.07e-4, are such). The tanh may be `tanh.approx.f32`, 2^-11 (PTX
+ISA)."""
 
 TENSOR_CORE_32 = Arithmetic("tensor core, float32", 4, True)
-"""float32 inputs split into parts (3xTF32): products are exact to float32's roundoff, accumulation truncates;
-the exponential is `ex2.approx`, 2^-22 (PTX ISA), since a 16-bit polynomial would be visible in float32."""
+"""float32 inputs split into parts (3xTF32): products are exact to float32's roundoff, accumulation
+truncates; the exponential is `ex2.approx`, 2^-22 (PTX ISA), as a 16-bit polynomial would show."""
 
 TF32 = Arithmetic("TF32", 4, True, 2.0 * 2.0**-10, 2.0**-22, 2.0**-11)
-"""Operands keep 10 bits after the point; hardware that is handed float32 bits truncates them, 2^-10 each."""
+"""Operands keep 10 bits after the point; hardware handed float32 bits cuts them off, 2^-10 each."""
 
 
 def kinds(dtype: str) -> tuple[Arithmetic, ...]:

@@ -52,8 +52,8 @@ class Bound:
 def bound(name: str, reference: Reference, contract: Contract, case: Case) -> Bound:
     """The budget of one quantity.
 
-    The output's own rounding is `u |computed| + eta`, and `|computed| <= |truth| + systematic`: with
-    `|truth|` alone a value that arithmetic pushed over a power of two would be blamed.
+    The output's own rounding is `u |computed| + eta`, and `|computed| <= |truth| + systematic`:
+    with `|truth|` alone a value that arithmetic pushed over a power of two would be blamed.
 
     Args:
         name: out, lse, dq, dk, dv or dbias.
@@ -132,8 +132,8 @@ def _single(
 ) -> Tensor:
     """Extra roundings of gradients: accumulators in the storage format, one result per query head.
 
-    A running sum rounded T times has the variance T u^2 / 3 of its size, which is at most the final value
-    plus the walk towards it; a group's heads are rounded once each before they are added.
+    A running sum rounded T times has the variance T u^2 / 3 of its size, which is at most the final
+    value plus the walk towards it; a group's heads are rounded once each before they are added.
     """
     if case.dtype == "float32" or name not in ("dq", "dk", "dv"):
         return zero

@@ -1,7 +1,8 @@
 """What a class of kernels may round: a contract instead of a global tolerance.
 
-A contract names what is stored in the inputs' format on the way; everything else is float32 arithmetic.
-Its constants are formats' unit roundoffs and published error bounds of instructions, none is fitted.
+A contract names what is stored in the inputs' format on the way; everything else is float32
+arithmetic. Its constants are formats' unit roundoffs and published error bounds of instructions,
+none is fitted.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ class Contract:
         name: As in reports.
         form: Format of inputs and outputs.
         arithmetic: How it adds and exponentiates.
-        stores: What is rounded to `form` on the way. `P and dS`: P before P v and P^T dout, dS before its
-            two products, D = rowsum(dout * out) from the rounded out. `everything`: scaled q, S, P, dP and
-            dS as tensors, D from stored P and dP.
+        stores: What is rounded to `form` on the way. `P and dS`: P before P v and P^T dout, dS
+            before its two products, D = rowsum(dout * out) from the rounded out. `everything`:
+            scaled q, S, P, dP and dS as tensors, D from stored P and dP.
         normalised: P is rounded after the division by its sum, not before.
         outputs: Roundings of an output in a row.
-        accumulator_tiles: Queries and keys per addition when gradients accumulate in `form`: a function of
-            (Mq, Mkv) that returns the tile lengths; None when they accumulate in float32.
+        accumulator_tiles: Queries and keys per addition when gradients accumulate in `form`: a
+            function of (Mq, Mkv) that returns the tile lengths; None when they accumulate in
+            float32.
     """
 
     name: str
@@ -60,10 +62,12 @@ class Contract:
 
 
 def _cpu_tiles(Mq: int, Mkv: int) -> tuple[int, int]:
-    """Tile lengths of torch's CPU flash kernel: torch@2.13:aten/src/ATen/native/cpu/FlashAttentionKernel.cpp.
+    """Tile lengths of torch's CPU flash kernel.
 
-    Queries go in tiles of 256 from 768 on, 64 from 192 on, else 32; keys in tiles of 512. Its backward adds
-    every tile's product to dq, dk and dv with a gemm whose beta is 1, in the tensors' own format.
+    Source: torch@2.13:aten/src/ATen/native/cpu/FlashAttentionKernel.cpp.
+    Queries go in tiles of 256 from 768 on, 64 from 192 on, else 32; keys in tiles of 512. Its
+    backward adds every tile's product to dq, dk and dv with a gemm whose beta is 1, in the tensors'
+    own format.
     """
     return (256 if Mq >= 768 else 64 if Mq >= 192 else 32), 512
 
@@ -74,7 +78,11 @@ def _fp32_internal(form: Format) -> Contract:
 
 
 def _flex_eager(form: Format) -> Contract:
-    """S in float32, normalised P rounded: torch@2.13:torch/_higher_order_ops/flex_attention.py, sdpa_dense."""
+    """S in float32, normalised P rounded.
+
+    Source: torch@2.13:torch/_higher_order_ops/flex_attention.py, sdpa_dense; its backward rounds P and
+    dS and takes D from the rounded output, as fused kernels do.
+    """
     return Contract("flex_eager", form, IEEE, "P and dS", normalised=True)
 
 
@@ -84,7 +92,7 @@ def _fused(form: Format) -> Contract:
 
 
 def _fused_tc(form: Format) -> Contract:
-    """The same on tensor cores, polynomial exponentials allowed: FlashAttention 3 and 4, cutlass, Triton."""
+    """The same on tensor cores, polynomial exponentials allowed: flash-attn 3, 4, cutlass, Triton."""
     kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
     return Contract("fused_tc", form, kind, "P and dS")
 
@@ -98,15 +106,15 @@ def _cpu_flash(form: Format) -> Contract:
 def _unfused(form: Format) -> Contract:
     """Plain `softmax(q k^T) v` in the inputs' format: nn.MultiheadAttention with weights, model code.
 
-    Outputs are rounded twice: attention's own product and the step behind it (a projection, a transpose
-    into another buffer, an expanded bias's sum).
+    Outputs are rounded twice: attention's own product and the step behind it (a projection, a
+    transpose into another buffer, an expanded bias's sum).
     """
     kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
     return Contract("unfused", form, kind, "everything", normalised=True, outputs=2)
 
 
 def _tf32(form: Format) -> Contract:
-    """float32 inputs whose products go through TF32; 16-bit inputs are exact in it, so it equals fused_tc."""
+    """float32 inputs multiplied in TF32; 16-bit inputs are exact in it, so there it equals fused_tc."""
     kind = TF32 if form.name == "float32" else TENSOR_CORE
     return Contract("tf32", form, kind, "P and dS")
 

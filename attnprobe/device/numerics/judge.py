@@ -1,4 +1,4 @@
-"""Holds what a backend returned against the reference: verdicts, failures and the ladder of contracts."""
+"""Holds what a backend returned against the reference; verdicts, failures and the ladder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attnprobe.device.numerics.ties import Ties, ties
 from attnprobe.device.reference import Reference
 
 NO_POWER = 0.1
-"""A tensor whose bound's RMS exceeds a tenth of its own RMS is no evidence: an error of 10 % would pass."""
+"""Bound over truth, in RMS, above which a tensor is no evidence: an error of 10 % would pass."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class _Subject:
 def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str) -> Parity:
     """The verdict on one trial.
 
-    Order: missing gradients, shapes and dtypes; rows without keys; exact zeros; non-finite values; then three
+    Order: missing gradients, shapes and dtypes; rows without keys; exact zeros; non-finite values;
+        then three
     levels (element, group, gain) for every quantity that both sides have.
 
     Args:
@@ -53,8 +54,8 @@ def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str)
         contract: One of `contracts.names()`; verdicts are relative to it.
 
     Returns:
-        fail if anything failed; pass if at least one quantity is evidence and none failed; no_power if
-        quantities were compared but none is evidence; none if nothing was compared.
+        fail if anything failed; pass if at least one quantity is evidence and none failed; no_power
+        if quantities were compared but none is evidence; none if nothing was compared.
 
     Raises:
         UsageError: No such contract for the case's dtype.
@@ -154,8 +155,8 @@ def _accuracy(
         )
     where = f" ({top.where})" if top.where else ""
     message = (
-        f"{name} is off by {quantity.ratio:.3g} times what {contract.name} allows ({top.level}{where}); "
-        f"relative error {quantity.relative_error:.2e}; worst element {index}: "
+        f"{name} is off by {quantity.ratio:.3g} times what {contract.name} allows "
+        f"({top.level}{where}); relative error {quantity.relative_error:.2e}; worst element {index}: "
         f"error {float(error[index]):.3e}, allowed {float(tolerance[index]):.3e}"
     )
     return Failure("accuracy", message, hypothesis)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from attnprobe.device.numerics.arithmetic import ALPHA
 from attnprobe.device.numerics.bounds import Bound
@@ -57,29 +57,32 @@ def _tail(first: Tensor, second: Tensor, x: float) -> Tensor:
 def group(error: Tensor, b: Bound, counts: Tensor, columns_alike: bool) -> Look:
     """The worst root-mean-square over a head, 16 rows, one row or one channel.
 
-    By Minkowski the norm of the error is at most the sum of the norms of its parts: independent errors and
-    row-shared errors by their chi-square tails (but not below what rounding the exact values alone gives),
-    common errors with one degree of freedom, systematic errors in full.
+    By Minkowski the norm of the error is at most the sum of the norms of its parts: independent
+    errors and row-shared errors by their chi-square tails (but not below what rounding the exact
+    values alone gives), common errors with one degree of freedom, systematic errors in full.
 
     Args:
         error: Zero where not compared.
         b: The bounds.
         counts: 1 where compared, else 0; broadcasts.
-        columns_alike: True when columns may repeat each other, so that errors of a row are one error.
+        columns_alike: True when columns may repeat each other, so that errors of a row are one
+            error.
     """
     if error.numel() == 0:
         return Look("group", 0.0)
     single = b.single + b.hard**2 / 3.0
-    parts = (error**2, single, single**2, b.row, b.common, b.systematic**2, b.rho**2, b.rounded**2)
+    parts = (
+        *(error**2, single, single**2, b.row, b.row**2, b.common),
+        *(b.systematic**2, b.rho**2, b.rounded**2),
+    )
 
     def look(dims: int, fold: Callable[[Tensor], Tensor], where: str) -> Look:
-        sums = [(part * counts).sum(dims) for part in parts]
-        e2, s1, s2, r1, c1, y2, rho2, o2 = sums
-        s2 = s1**2 if columns_alike and dims == 3 else s2
-        r2 = fold(r1**2)
-        e2, s1, s2, r1, c1, y2, rho2, o2 = (fold(x) for x in (e2, s1, s2, r1, c1, y2, rho2, o2))
-        if dims == 2:
-            r2 = fold((b.row**2 * counts).sum(2))
+        e2, s1, s2, r1, r2, c1, y2, rho2, o2 = ((part * counts).sum(dims) for part in parts)
+        if dims == 3:  # a row's shared errors are one error with the row's whole variance
+            r2 = r1**2
+            s2 = s1**2 if columns_alike else s2
+        sums = (fold(x) for x in (e2, s1, s2, r1, r2, c1, y2, rho2, o2))
+        e2, s1, s2, r1, r2, c1, y2, rho2, o2 = sums
         x = math.log(4.0 * max(e2.numel(), 1) / ALPHA)
         one = math.sqrt(1.0 + 2.0 * math.sqrt(x) + 2.0 * x)
         limit = (
@@ -91,7 +94,8 @@ def group(error: Tensor, b: Bound, counts: Tensor, columns_alike: bool) -> Look:
         return Look("group", float((e2.sqrt() / (limit + TINY)).max()), where=where)
 
     def blocks(x: Tensor) -> Tensor:
-        return F.pad(x, (0, -x.shape[2] % 16)).unflatten(2, (-1, 16)).sum(-1)
+        padded = functional.pad(x, (0, -x.shape[2] % 16))
+        return padded.view(*padded.shape[:2], -1, 16).sum(-1)
 
     looks = [
         look(3, lambda x: x.sum(2), "head"),

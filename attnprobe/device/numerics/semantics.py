@@ -55,8 +55,9 @@ def empty_rows(
 ) -> tuple[str, tuple[Failure, ...]]:
     """What rows without keys returned, and whether that follows torch's convention: zero.
 
-    torch's SDPA since 2.5, flash-attn and flex return 0 with an LSE of -inf; an LSE of 0 would be merged with
-    weight e^0. Conventions: zero, nan, mean-v (a finite mask value makes every key weigh the same), other.
+    torch's SDPA since 2.5, flash-attn and flex return 0 with an LSE of -inf; an LSE of 0 would be
+    merged with weight e^0. Conventions: zero, nan, mean-v (a finite mask value makes every key
+    weigh the same), other.
     """
     empty = reference.compared & ~reference.has_keys
     if not bool(empty.any()):
@@ -130,7 +131,10 @@ def _largest(x: Tensor) -> float:
 
 
 def unexpected(x: Tensor, truth: Tensor, compared: Tensor, largest: float) -> Tensor:
-    """Elements that are NaN or inf and should not be: where the truth fits the format, or the sign is wrong."""
+    """Elements that are NaN or inf and should not be.
+
+    Where the truth exceeds the format, inf with the truth's sign is right.
+    """
     overflows = (truth.abs() > largest) & x.isinf() & (x.sign() == truth.sign())
     return compared & ~x.isfinite() & ~overflows
 

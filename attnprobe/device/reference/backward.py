@@ -24,8 +24,8 @@ class Cotangent:
         W: dP - D.
         U: Gradient of the scaled product: slope * P * W.
         dS: Gradient of the logit: P * W (the same tensor without a soft cap).
-        reach: How strongly a relative error of P moves U / (P W): the slope and, because the slope itself
-            depends on the logit, 2 |tanh| / softcap; 1 without a soft cap.
+        reach: How strongly a relative error of P moves U / (P W): the slope and, because the slope
+            itself depends on the logit, 2 |tanh| / softcap; 1 without a soft cap.
         systematic: Per arithmetic, the bound on U's error, without that of D and of summation.
     """
 
@@ -127,7 +127,7 @@ def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form: 
     sums.add("fused", scores.gather(U2 + t.w.kept(form.floor**2), q2))
     sums.add("unfused", scores.gather(unfused(t, form), q2))
     both = scores.gather(flat**2, torch.cat([rows.D_fused * q2, rows.D_unfused * q2], -1))
-    fused_common, unfused_common = both.split(q.shape[-1], -1)
+    fused_common, unfused_common = torch.split(both, q.shape[-1], -1)
     moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)
     sums.add("fused_common", fused_common)
     sums.add("unfused_common", unfused_common + scores.gather(moved, q2))
@@ -161,7 +161,8 @@ def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form
 def finish_keys(tiles: Tiles, sums: Sums, factor: float) -> dict[str, Tensor]:
     """Dk or dv of one key tile with its bounds; `factor` is s for dk, 1 for dv."""
     scores = tiles.scores
-    heads = sums["truth"].unflatten(1, (-1, scores.groups)) * factor
+    flat = sums["truth"] * factor
+    heads = flat.view(flat.shape[0], -1, scores.groups, *flat.shape[2:])
     truth, root = heads.sum(2), abs(factor) * sums["squares"].sqrt()
     found = {"truth": truth, "squares": root}
     length = scores.groups * len(scores.rows)

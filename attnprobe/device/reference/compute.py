@@ -29,7 +29,8 @@ from attnprobe.device.reference.weights import Tiles
 def sparse(inputs: Inputs, rows: Tensor) -> Inputs:
     """The same inputs with a cotangent that is zero outside `rows` (of every sequence).
 
-    With it, dk and dv of *all* keys follow from a few queries, while the backend still runs its whole
+    With it, dk and dv of *all* keys follow from a few queries, while the backend still runs its
+    whole
     backward: how long sequences are checked at O(rows * Mkv) cost.
     """
     held = _held(inputs.case, rows)
@@ -42,14 +43,15 @@ def sparse(inputs: Inputs, rows: Tensor) -> Inputs:
 def compute(inputs: Inputs, rows: Tensor | None = None, scratch: int | None = None) -> Reference:
     """The truth for a case, with the sums that every contract's bounds are made of.
 
-    Two passes over tiles of queries and keys: forward (row statistics first), then backward with key
-    tiles outside. Nothing of size Mq x Mkv exists; beyond inputs and results the memory is
+    Two passes over tiles of queries and keys: forward (row statistics first), then backward with
+    key tiles outside. Nothing of size Mq x Mkv exists; beyond inputs and results the memory is
     `regions.SCRATCH_BYTES`, whatever the lengths. Tiles that the mask's band forbids are skipped.
 
     Args:
         inputs: The tensors of the case, on CPU or CUDA.
-        rows: Positions of queries within each sequence, ascending int64, outside which the cotangent
-            is zero (use `sparse`); out, lse and dq are then computed for these alone. None for all.
+        rows: Positions of queries within each sequence, ascending int64, outside which the
+            cotangent is zero (use `sparse`); out, lse and dq are then computed for these alone.
+            None for all.
         scratch: Bytes for temporaries; None for the default of the device.
 
     Returns:
@@ -102,17 +104,17 @@ def _region(work: Tiles, place: slice, room: int, store: Store) -> None:
         for n, i in enumerate(queries):
             if masked(n, j):
                 continue
-            mine = rows.at(i)
-            t = backward.cotangent(work, i, j, mine)
+            own = rows.at(i)
+            t = backward.cotangent(work, i, j, own)
             store.attended(region, j, t.w.logits.keep)
             if "q" in case.grads:
                 backward.to_queries(work, t, dq[n], store.form)
             if "k" in case.grads:
-                backward.to_keys(work, i, t, mine, dk, store.form)
+                backward.to_keys(work, i, t, own, dk, store.form)
             if "v" in case.grads:
-                backward.to_values(work, i, t, mine, dv, store.form)
+                backward.to_values(work, i, t, own, dv, store.form)
             if case.wants_bias_grad:
-                bias.to_bias(work, i, j, t, mine, store.dbias, store.form)
+                bias.to_bias(work, i, j, t, own, store.dbias, store.form)
         if dk:
             store.keys("dk", region, j, backward.finish_keys(work, dk, scores.scale))
         if dv:

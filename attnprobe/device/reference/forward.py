@@ -109,7 +109,7 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
         P2 *= w.stored
         logit += scores.weigh(P2, torch.cat([torch.ones_like(v2[..., :1]), w.v, v2], -1))
         scaled += (w.P * w.scaled).sum(-1)
-    out, size, v2 = sums.split(Kv, -1)
+    out, size, v2 = torch.split(sums, Kv, -1)
     variance = (v2 - out**2).clamp_(min=0.0)
     spread = variance.sqrt()
     systematic = tuple(
@@ -123,7 +123,7 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
         error + (kind.spread(n, level) + 4.0 * U32 * reach[..., 0])
         for kind, error in zip(tiles.kinds, first, strict=True)
     )
-    own, crossed, second_v = logit.split([1, Kv, Kv], -1)
+    own, crossed, second_v = torch.split(logit, [1, Kv, Kv], -1)
     around = (second_v - 2.0 * out * crossed + out**2 * own).clamp_(min=0.0)
     stores = tiles.stores
     eta = stores and form.floor > FLOOR_MATTERS

@@ -11,22 +11,25 @@ from torch import Tensor
 class Moments:
     """What rounding can do to one quantity, per element, apart from the contract's constants.
 
-    A stored tensor x is rounded with variance `(u^2 x^2 + eta^2) / 3`; the sums here leave out the factor
-    `u^2 / 3` (eta enters as eta / u of the case's dtype), so one pass serves every contract. Variances are
-    kept as standard deviations in float32, which has the range for them and half the memory.
+    A stored tensor x is rounded with variance `(u^2 x^2 + eta^2) / 3`; the sums here leave out the
+    factor `u^2 / 3` (eta enters as eta / u of the case's dtype), so one pass serves every contract.
+    Variances are kept as standard deviations in float32, which has the range for them and half the
+    memory.
 
     Args:
-        systematic: Per arithmetic (`numerics.arithmetic.kinds`), the bound on what inner arithmetic does.
+        systematic: Per arithmetic (`numerics.arithmetic.kinds`), the bound on what inner arithmetic
+            does.
         squares: Root of the sum of squared terms: the size of the quantity's partial sums.
-        fused: Root of the variance when P and dS are rounded before their products, and D is taken from
-            the rounded output; errors of one row are shared by its columns.
+        fused: Root of the variance when P and dS are rounded before their products, and D is taken
+            from the rounded output; errors of one row are shared by its columns.
         fused_common: The part of it that all rows share (through one query's D).
         unfused: Root of the variance when scaled q, S, P, dP and dS are each stored.
         unfused_common: The part of it that rows share.
         worst: The worst case of rounding P over u; None where there is no such cap.
         rho: Signed error that rounding the exact unnormalised P would cause; None likewise.
         rho_normalised: The same for normalised P.
-        floor: Root of the sum of squares that eta of an unnormalised P enters with; None for no such.
+        floor: Root of the sum of squares that eta of an unnormalised P enters with; None for no
+            such.
         floor_normalised: The same for normalised P.
         heads: Root of the sum over a group's query heads of their squared contributions.
         flush: What flushing to zero can do to any element, a scalar.
@@ -58,8 +61,8 @@ class Reference:
         dk: (Bc, Hkv, Tkv, K).
         dv: (Bc, Hkv, Tkv, Kv).
         dbias: `case.bias_shape`.
-        index: (R,) positions in Tq of the queries that are held when the cotangent is row-sparse: out, lse,
-            dq, compared and has_keys then have R in place of Tq. None when all are.
+        index: (R,) positions in Tq of the queries that are held when the cotangent is row-sparse:
+            out, lse, dq, compared and has_keys then have R in place of Tq. None when all are.
         compared: (Bc, 1, Tq) bool: this query belongs to a sequence.
         has_keys: (Bc, Hq, Tq) bool: compared, and attends at least one key.
         attended: (Bc, Hkv, Tkv) bool: at least one compared query attends this key.

@@ -9,11 +9,11 @@ from attnprobe.core.case import Case
 from attnprobe.core.mask import Mask
 
 SCRATCH_BYTES = {"cpu": 64 * 2**20, "cuda": 640 * 2**20}
-"""Memory that one tile's temporaries may take: whatever the lengths, the reference needs no more scratch."""
+"""Memory that one tile's temporaries may take, whatever the lengths."""
 
 _TENSORS = 56
-"""float64 tensors of the size of a score tile that are alive at the widest point of the backward, rounded up
-(counted with a peak-memory test, tests/numerics/test_reference_memory.py)."""
+"""float64 tensors of a score tile's size alive at the backward's widest point, rounded up; a test of the
+peak memory (tests/numerics/test_reference_memory.py) fails when it is too few."""
 
 
 @dataclass(frozen=True)

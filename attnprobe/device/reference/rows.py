@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Rows:
 
     def at(self, i: slice) -> Rows:
         """The rows of one tile."""
-        picked = {}
+        picked: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             one = isinstance(value, Tensor)
@@ -50,7 +51,7 @@ class Rows:
     @staticmethod
     def join(parts: list[Rows]) -> Rows:
         """All tiles of a region."""
-        joined = {}
+        joined: dict[str, Any] = {}
         for field in fields(Rows):
             values = [getattr(part, field.name) for part in parts]
             if isinstance(values[0], Tensor):

@@ -131,8 +131,8 @@ def deviation(
     """What inner arithmetic may do to each logit, plus the relative error of its exponential.
 
     Dot product: `spread(K) * s |q|.|k|`, through the soft cap's slope. Everything else that float32
-    holds is rounded a few times: the logit and the running maximum (twice: in the subtraction and in
-    the change of base for exp2), what was added, the capped product.
+    holds is rounded a few times: the logit and the running maximum (twice: in the subtraction and
+    in the change of base for exp2), what was added, the capped product.
 
     Args:
         scores: The region.
@@ -165,8 +165,8 @@ def slope(tile: Logits, softcap: float) -> Tensor:
 def slope_bound(tile: Logits, softcap: float) -> Tensor:
     """The largest derivative within a relative change of 2^-8 of the product.
 
-    d ln(1 - tanh^2 x) / dx = -2 tanh x, so a change by d of the product multiplies the slope by at most
-    exp(2 d / softcap); no format in use rounds worse than bfloat16's 2^-8.
+    d ln(1 - tanh^2 x) / dx = -2 tanh x, so a change by d of the product multiplies the slope by at
+    most exp(2 d / softcap); no format in use rounds worse than bfloat16's 2^-8.
     """
     grown = slope(tile, softcap) * torch.exp((tile.S0.abs() * (2.0 * 2.0**-8)) / softcap)
     return grown.clamp_(max=1.0)

@@ -59,7 +59,7 @@ class Store:
         any_row = keep.any(2)
         heads = any_row.shape[1]
         if heads > 1:
-            any_row = any_row.unflatten(1, (part.shape[1], -1)).any(2)
+            any_row = any_row.reshape(any_row.shape[0], part.shape[1], -1, any_row.shape[2]).any(2)
         part |= any_row
 
     def attend(

@@ -22,8 +22,8 @@ class Weights:
         P: (b, Hq, m, n) probabilities, 0 where masked.
         errors: Per arithmetic, the bound on the relative error of each probability.
         slope: Derivative of the soft cap; None without one.
-        stored: Variance of a logit, over u^2 / 3, when every step towards it is stored; None when no
-            contract of this dtype stores them.
+        stored: Variance of a logit, over u^2 / 3, when every step towards it is stored; None when
+            no contract of this dtype stores them.
         scaled: The same for rounding the scaled query, which all keys of a row share.
     """
 
