@@ -2,8 +2,8 @@
 
     python tests/bench/false_alarms.py [--device cuda] [--cases 300] [--seed 1000] [--top 200]
 
-Prints backend, dtype, evaluations, false alarms, worst ratio, verdicts without evidence, and the share of
-cases that meets each contract (the ladder, cumulative). Exits 1 when there was a false alarm.
+Prints backend, dtype, evaluations, false alarms, worst ratio, verdicts without evidence, the share of
+cases that meet each contract (the ladder, cumulative). Exits 1 when there was a false alarm.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ def main() -> int:
                 label = f"{inputs.case.name} {inputs.case.label} seed {seed}"
                 found.setdefault((name, dtype), Tally()).add(parity, label)
                 if parity.verdict == "fail":
-                    alarms.append(f"{name} {label}: " + "; ".join(f.message for f in parity.failures))
+                    alarms.append(
+                        f"{name} {label}: " + "; ".join(f.message for f in parity.failures)
+                    )
     _print(found)
     for alarm in alarms[:30]:
         print("FALSE ALARM", alarm)

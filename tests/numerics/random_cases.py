@@ -79,7 +79,11 @@ def draw(
         case ["causal", "br"]:
             mask, Mq, Mkv = Mask(None, 0, "bottom-right"), min(Mq, Mkv), max(Mq, Mkv)
         case ["window"]:
-            mask, Mq, Mkv = Mask(pick(0, 40), pick(0, 9), "bottom-right"), min(Mq, Mkv), max(Mq, Mkv)
+            mask, Mq, Mkv = (
+                Mask(pick(0, 40), pick(0, 9), "bottom-right"),
+                min(Mq, Mkv),
+                max(Mq, Mkv),
+            )
         case ["padding"]:
             lengths = Lengths((Mq,) * B, tuple(pick(1, Mkv) for _ in range(B)))
         case ["empty", "rows"]:
@@ -122,7 +126,11 @@ def _shape(family: str, x: Inputs, g: torch.Generator) -> Inputs:
             q = 1e-3 * q
         case "outlier":
             for t in (q, k, v):
-                t += (torch.rand(t.shape, generator=g) < 0.01) * torch.randn(t.shape, generator=g) * 10
+                t += (
+                    (torch.rand(t.shape, generator=g) < 0.01)
+                    * torch.randn(t.shape, generator=g)
+                    * 10
+                )
             k[..., 0] += 4
         case "constant-key":
             k = k[:, :, :1].expand_as(k).clone()

@@ -41,10 +41,17 @@ def allowed(inputs: Inputs) -> Tensor | None:
     j = torch.arange(case.Mkv, device=device)[None]
     if case.lengths is None:
         return None if case.mask.is_none else case.mask.allows(i, j, case.Mq, case.Mkv)[None, None]
-    parts = [
-        case.mask.allows(i, j, s.Mq, s.Mkv) & (i < s.Mq) & (j < s.Mkv) for s in case.sequences
-    ]
+    parts = [case.mask.allows(i, j, s.Mq, s.Mkv) & (i < s.Mq) & (j < s.Mkv) for s in case.sequences]
     return torch.stack(parts)[:, None]
+
+
+def distance(inputs: Inputs) -> Tensor:
+    """(B, 1, Mq, Mkv) |i + Mkv - Mq - j| with every sequence's own lengths, as flash-attn has it."""
+    case, device = inputs.case, inputs.q.device
+    shift = torch.tensor([s.Mkv - s.Mq for s in case.sequences], device=device)
+    i = torch.arange(case.Mq, device=device)[:, None]
+    j = torch.arange(case.Mkv, device=device)[None]
+    return (i - j + shift[:, None, None]).abs()[:, None]
 
 
 def leaves(inputs: Inputs) -> dict[str, Tensor]:
@@ -90,9 +97,13 @@ def sdpa(backend: SDPBackend) -> Run:
 
 
 def cpu_flash_lse(inputs: Inputs) -> Outputs:
-    """torch's CPU flash kernel through its operator, which also gives the log-sum-exp; forward only."""
+    """Torch's CPU flash kernel through its operator, which also gives the log-sum-exp; forward only."""
     case = inputs.case
-    if case.score.softcap is not None or case.score.alibi or case.mask.empty_rows(case.Mq, case.Mkv):
+    if (
+        case.score.softcap is not None
+        or case.score.alibi
+        or case.mask.empty_rows(case.Mq, case.Mkv)
+    ):
         raise NotImplementedError("LSE 0 in rows without keys is a known deviation")
     mask = allowed(inputs)
     added = None
@@ -122,13 +133,13 @@ def flex(inputs: Inputs) -> Outputs:
     if bias is not None:
         bias = bias.expand(case.B, case.Hq, case.Mq, case.Mkv).contiguous()
     if case.score.alibi:
-        alibi = slopes(case.Hq).float().to(inputs.q.device)
+        alibi, far = slopes(case.Hq).float().to(inputs.q.device), distance(inputs)
 
     def change(s: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
         if cap is not None:
             s = cap * torch.tanh(s / cap)
         if alibi is not None:
-            s = s - alibi[h] * (i + case.Mkv - case.Mq - j).abs()
+            s = s - alibi[h] * far[b, 0, i, j]
         return s if bias is None else s + bias[b, h, i, j]
 
     plain = case.score.is_plain
@@ -181,9 +192,7 @@ def eager(inputs: Inputs) -> Outputs:
     if case.score.softcap is not None:
         S = torch.tanh(S / case.score.softcap) * case.score.softcap
     if case.score.alibi:
-        i = torch.arange(case.Mq, device=S.device)[:, None] + case.Mkv - case.Mq
-        distance = (i - torch.arange(case.Mkv, device=S.device)).abs()
-        S = S - (slopes(case.Hq).to(S)[:, None, None] * distance)
+        S = S - slopes(case.Hq).to(S)[:, None, None] * distance(inputs)
     if "bias" in x:
         S = S + x["bias"]
     keep = allowed(inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -41,6 +41,18 @@ class Bound:
     worst: Tensor
     rho: Tensor
     rounded: Tensor
+
+    def own(self) -> Tensor:
+        """Variance of what elements have on their own, the output's rounding included."""
+        return self.single + self.hard**2 / 3.0
+
+    def only(self, compared: Tensor, times: int) -> Bound:
+        """Zero where not compared; row-shared variance times the number of tied vectors."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        parts["row"] = parts["row"] * times
+        if not bool(compared.all()):
+            parts = {name: x.masked_fill(~compared, 0.0) for name, x in parts.items()}
+        return Bound(**parts)
 
     def element(self, level: float) -> Tensor:
         """What no single error exceeds: hard + systematic + |rho| + lambda sigma, capped."""
@@ -119,6 +131,8 @@ def _rows(
         assert m.worst is not None
         assert rho is not None
         return row + logits, logits, contract.form.u * m.worst.double(), rho.double()
+    if attribute == "fused" and m.fused is None:
+        attribute = "squares"
     row = _unit(m, attribute, contract, zero)
     if name != "dv" or m.worst is None or m.rho is None:
         return row, row, endless, zero

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -33,8 +33,7 @@ class _Subject:
 
     def bound(self, contract: Contract) -> Bound:
         b = bound(self.name, self.reference, contract, self.inputs.case)
-        times = self.ties.of(self.name)
-        return b if times == 1 else replace(b, row=b.row * times)
+        return b.only(self.compared, self.ties.of(self.name))
 
     def error(self, b: Bound) -> Tensor:
         return (self.got - b.truth).masked_fill(~self.compared, 0.0)
@@ -112,15 +111,13 @@ def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure 
     tolerance = b.element(subject.reference.level)
     error = subject.error(b)
     error = error.nan_to_num(0.0, 0.0, 0.0)  # what is left here overflows as the truth does
-    counts = subject.compared.double()
     looks = (
         levels.element(error, tolerance),
-        levels.group(error, b, counts, subject.ties.columns),
-        levels.gain(error, b, counts),
+        levels.group(error, b, subject.ties.columns),
+        levels.gain(error, b),
     )
     top = max(looks, key=lambda look: look.ratio)
-    size = float((b.truth * counts).norm())
-    room = float((tolerance * counts).norm())
+    size, room = float(b.truth.norm()), float(tolerance.norm())
     resolution = room / size if size else (math.inf if room else 0.0)
     verdict: Verdict = "pass" if top.ratio <= 1.0 else "fail"
     if verdict == "pass" and resolution > NO_POWER:
@@ -188,8 +185,7 @@ def _meets(subject: _Subject, contract: Contract) -> bool:
     error = subject.error(b).nan_to_num(0.0, 0.0, 0.0)
     if levels.element(error, b.element(subject.reference.level)).ratio > 1.0:
         return False
-    counts = subject.compared.double()
     return (
-        levels.group(error, b, counts, subject.ties.columns).ratio <= 1.0
-        and levels.gain(error, b, counts).ratio <= 1.0
+        levels.group(error, b, subject.ties.columns).ratio <= 1.0
+        and levels.gain(error, b).ratio <= 1.0
     )

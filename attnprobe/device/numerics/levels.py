@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -54,73 +53,69 @@ def _tail(first: Tensor, second: Tensor, x: float) -> Tensor:
     return first + 2.0 * math.sqrt(x) * root + 2.0 * x * root
 
 
-def group(error: Tensor, b: Bound, counts: Tensor, columns_alike: bool) -> Look:
+def group(error: Tensor, b: Bound, columns_alike: bool) -> Look:
     """The worst root-mean-square over a head, 16 rows, one row or one channel.
 
-    By Minkowski the norm of the error is at most the sum of the norms of its parts: independent
-    errors and row-shared errors by their chi-square tails (but not below what rounding the exact
-    values alone gives), common errors with one degree of freedom, systematic errors in full.
+    By Minkowski the norm of the error is at most the sum of the norms of its parts: independent and
+    row-shared errors by their chi-square tails (but not below what rounding the exact values alone
+    gives), common errors with one degree of freedom, systematic errors in full.
 
     Args:
-        error: Zero where not compared.
+        error: Zero where not compared, like the bound's parts.
         b: The bounds.
-        counts: 1 where compared, else 0; broadcasts.
-        columns_alike: True when columns may repeat each other, so that errors of a row are one
-            error.
+        columns_alike: True when columns may repeat each other, so that errors of a row are one error.
     """
     if error.numel() == 0:
         return Look("group", 0.0)
-    single = b.single + b.hard**2 / 3.0
-    parts = (
-        *(error**2, single, single**2, b.row, b.row**2, b.common),
-        *(b.systematic**2, b.rho**2, b.rounded**2),
+    own = b.own()
+    squares = (error**2, own, own**2, b.row, b.row**2, b.common, b.systematic**2, b.rho**2)
+    parts = (*squares, b.rounded**2)
+    rows = [part.sum(3) for part in parts]
+    if columns_alike:
+        rows[2] = rows[1] ** 2
+    rows[4] = (
+        rows[3] ** 2
+    )  # what the columns of a row share is one error with the row's whole variance
+    looks = (
+        _look([x.sum(2) for x in rows], "head"),
+        _look([_blocks(x) for x in rows], "16 rows"),
+        _look(rows, "row"),
+        _look([part.sum(2) for part in parts], "channel"),
     )
-
-    def look(dims: int, fold: Callable[[Tensor], Tensor], where: str) -> Look:
-        e2, s1, s2, r1, r2, c1, y2, rho2, o2 = ((part * counts).sum(dims) for part in parts)
-        if dims == 3:  # a row's shared errors are one error with the row's whole variance
-            r2 = r1**2
-            s2 = s1**2 if columns_alike else s2
-        sums = (fold(x) for x in (e2, s1, s2, r1, r2, c1, y2, rho2, o2))
-        e2, s1, s2, r1, r2, c1, y2, rho2, o2 = sums
-        x = math.log(4.0 * max(e2.numel(), 1) / ALPHA)
-        one = math.sqrt(1.0 + 2.0 * math.sqrt(x) + 2.0 * x)
-        limit = (
-            torch.maximum(_tail(s1, s2, x), o2).sqrt()
-            + torch.maximum(_tail(r1, r2, x), rho2).sqrt()
-            + one * c1.sqrt()
-            + y2.sqrt()
-        )
-        return Look("group", float((e2.sqrt() / (limit + TINY)).max()), where=where)
-
-    def blocks(x: Tensor) -> Tensor:
-        padded = functional.pad(x, (0, -x.shape[2] % 16))
-        return padded.view(*padded.shape[:2], -1, 16).sum(-1)
-
-    looks = [
-        look(3, lambda x: x.sum(2), "head"),
-        look(3, blocks, "16 rows"),
-        look(3, lambda x: x, "row"),
-        look(2, lambda x: x, "channel"),
-    ]
     return max(looks, key=lambda found: found.ratio)
 
 
-def gain(error: Tensor, b: Bound, counts: Tensor) -> Look:
+def _look(sums: list[Tensor], where: str) -> Look:
+    e2, own, own2, row, row2, common, systematic2, rho2, rounded2 = sums
+    x = math.log(4.0 * e2.numel() / ALPHA)
+    limit = (
+        torch.maximum(_tail(own, own2, x), rounded2).sqrt()
+        + torch.maximum(_tail(row, row2, x), rho2).sqrt()
+        + math.sqrt(1.0 + 2.0 * math.sqrt(x) + 2.0 * x) * common.sqrt()
+        + systematic2.sqrt()
+    )
+    return Look("group", float((e2.sqrt() / (limit + TINY)).max()), where=where)
+
+
+def _blocks(x: Tensor) -> Tensor:
+    padded = functional.pad(x, (0, -x.shape[2] % 16))
+    return padded.view(*padded.shape[:2], -1, 16).sum(-1)
+
+
+def gain(error: Tensor, b: Bound) -> Look:
     """The weighted least-squares slope of the error on the truth, per head and over all.
 
     Catches an output that is right but for a factor like 1 + 2^-6, which single elements hide.
     """
     if error.numel() == 0:
         return Look("gain", 0.0)
-    single = b.single + b.hard**2 / 3.0
-    weight = counts / (single + b.row + b.common + b.systematic**2 + TINY)
-    pull = weight * b.truth
+    own = b.own()
+    pull = b.truth / (own + b.row + b.common + b.systematic**2 + TINY)
     size = pull.abs()
     rows = (size * b.row.sqrt()).sum(3)
     parts = (
         (pull * error).sum((2, 3)),
-        (size**2 * single).sum((2, 3)),
+        (size**2 * own).sum((2, 3)),
         (rows**2).sum(2),
         (size * b.common.sqrt()).sum((2, 3)),
         (size * b.systematic).sum((2, 3)),

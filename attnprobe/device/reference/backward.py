@@ -80,12 +80,11 @@ def to_queries(tiles: Tiles, t: Cotangent, sums: Sums, form: Format) -> None:
     sums.add("truth", scores.weigh(t.U, k))
     sums.add("mean key", scores.weigh(flat, k))
     U2 = t.U**2
-    sums.add("squares", scores.weigh(U2, k2))
+    sums.add("squares", scores.weigh(U2 + t.w.kept(form.floor**2), k2))
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + kind.spread(n, tiles.level) * size
         sums.add(f"systematic {a}", scores.weigh(bound, k.abs()))
     if tiles.stores:
-        sums.add("fused", scores.weigh(U2 + t.w.kept(form.floor**2), k2))
         sums.add("unfused", scores.weigh(unfused(t, form), k2))
         sums.add("scaled", scores.weigh(t.w.P * (t.reach * t.W) ** 2, k2))
 
@@ -101,7 +100,7 @@ def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
         found[f"systematic {a}"] = abs(s) * bound + drift
     if tiles.stores:
         m2 = mean_key**2
-        found["fused"] = abs(s) * (sums["fused"] + rows.D_fused * m2).sqrt()
+        found["fused"] = abs(s) * (sums["squares"] + rows.D_fused * m2).sqrt()
         shared = rows.D_unfused * m2 + rows.scaled * sums["scaled"]
         variance = s * s * (sums["unfused"] + shared) + rows.shift * dq**2
         found["unfused"] = variance.sqrt()
@@ -116,7 +115,7 @@ def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form: 
     flat = t.w.P if t.w.slope is None else t.w.P * t.w.slope
     sums.add("truth", t.U.mT @ q)
     U2 = t.U**2
-    sums.add("squares", scores.gather(U2, q2))
+    sums.add("squares", scores.gather(U2 + t.w.kept(form.floor**2), q2))
     length = scores.groups * len(scores.rows)
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + flat * rows.D_systematic[a] + kind.spread(length, tiles.level) * size
@@ -124,7 +123,6 @@ def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form: 
     if not tiles.stores:
         return
     assert t.w.scaled is not None
-    sums.add("fused", scores.gather(U2 + t.w.kept(form.floor**2), q2))
     sums.add("unfused", scores.gather(unfused(t, form), q2))
     both = scores.gather(flat**2, torch.cat([rows.D_fused * q2, rows.D_unfused * q2], -1))
     fused_common, unfused_common = torch.split(both, q.shape[-1], -1)
@@ -138,9 +136,9 @@ def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form
     scores, w = tiles.scores, t.w
     g = scores.dout[:, :, i]
     g2, size = g**2, g.abs()
-    P2 = w.P**2
+    P2, floor = w.P**2, w.kept(form.floor**2)
     sums.add("truth", w.P.mT @ g)
-    sums.add("squares", scores.gather(P2, g2))
+    sums.add("squares", scores.gather(P2 + floor, g2))
     length = scores.groups * len(scores.rows)
     for a, kind in enumerate(tiles.kinds):
         each = w.errors[a] + rows.lse_systematic[a] + (kind.spread(length, tiles.level) + 2 * U32)
@@ -149,8 +147,6 @@ def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form
         return
     assert w.stored is not None
     assert w.scaled is not None
-    floor = w.kept(form.floor**2)
-    sums.add("fused", scores.gather(P2 + floor, g2))
     sums.add("unfused", scores.gather(P2 * (1.0 + w.stored) + floor, g2))
     sums.add("unfused_common", scores.gather(P2 * (rows.shift + w.scaled), g2))
     sums.add("worst", scores.gather(w.P + w.kept(form.floor), size))
@@ -169,7 +165,7 @@ def finish_keys(tiles: Tiles, sums: Sums, factor: float) -> dict[str, Tensor]:
     for a, kind in enumerate(tiles.kinds):
         drift = kind.drift(length) * (truth.abs() + tiles.level * root)
         found[f"systematic {a}"] = abs(factor) * sums[f"systematic {a}"] + drift
-    for name in ("fused", "unfused", "fused_common", "unfused_common"):
+    for name in ("unfused", "fused_common", "unfused_common"):
         if name in sums:
             found[name] = abs(factor) * sums[name].sqrt()
     for name in ("worst", "rho"):

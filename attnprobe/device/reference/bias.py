@@ -41,14 +41,13 @@ def to_bias(
     P2 = t.w.P**2
     size = t.dS.abs()
     add("truth", t.dS)
-    add("squares", t.dS**2)
+    add("squares", t.dS**2 + t.w.kept(form.floor**2))
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         summing = kind.spread(length, tiles.level) + U32
         add(f"systematic {a}", error + t.w.P * rows.D_systematic[a] + summing * size)
     if not tiles.stores:
         return
     assert t.w.scaled is not None
-    add("fused", t.dS**2 + t.w.kept(form.floor**2))
     add("unfused", unfused(t, form))
     add("fused_common", P2 * rows.D_fused)
     moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)

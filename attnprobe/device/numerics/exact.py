@@ -1,0 +1,251 @@
+"""Tests that need no tolerance: what must be zero, equal or untouched, bit for bit, in any dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from attnprobe.core.case import Case
+from attnprobe.core.parity import QUANTITIES, Failure
+from attnprobe.device.alibi import slopes
+from attnprobe.device.inputs import Inputs, Outputs
+
+Run = Callable[[Inputs], Outputs]
+"""Launches a backend on inputs of the same case with other tensors; it must not change them."""
+
+
+def allowed(case: Case, device: torch.device, keys: slice) -> Tensor:
+    """(Bc, 1, Tq, n) bool: which canonical queries attend which canonical keys, straight from the mask."""
+    Bc, _, Tq, _ = case.q_shape
+    found = torch.zeros((Bc, 1, Tq, keys.stop - keys.start), dtype=torch.bool, device=device)
+    j = torch.arange(keys.start, keys.stop, device=device)
+    for s in case.sequences:
+        i = torch.arange(s.Mq, device=device)
+        own = (j >= s.kv_start) & (j < s.kv_start + s.Mkv)
+        inside = case.mask.allows(i[:, None], (j - s.kv_start)[None], s.Mq, s.Mkv) & own
+        found[s.batch, 0, s.q_start : s.q_start + s.Mq] |= inside
+    return found
+
+
+def decodable(case: Case) -> str:
+    """Why masks cannot be decoded on this case; empty when they can."""
+    if case.dropout_p:
+        return "dropout removes attended keys"
+    if case.score.alibi:
+        # exp(-slope * distance) / n must stay above half of float16's smallest subnormal, 2^-25
+        reach = float(slopes(case.Hq).max()) * max(case.Mq, case.Mkv)
+        if reach > 8.0:
+            return f"ALiBi lowers far keys by {reach:.0f}: too small to see"
+    return ""
+
+
+def decode(run: Run, inputs: Inputs, passes: int = 64) -> tuple[Failure, ...]:
+    """Reads the mask off a backend, forward and backward.
+
+    With q = 0 every attended key weighs 1/n. With v a one-hot block, out[i, c] is not 0 exactly where query
+    i attends key c of the block; with dout a one-hot block of queries, dv[j, c] is not 0 exactly where
+    query c attends key j *in the backward*. Blocks beyond `passes` are left out from the middle.
+
+    Args:
+        run: The backend.
+        inputs: Any inputs of a `decodable` case.
+        passes: Most launches in each direction.
+    """
+    bias = inputs.bias
+    if bias is not None:  # what is -inf is a mask and stays
+        bias = torch.zeros_like(bias).masked_fill(bias == -torch.inf, -torch.inf)
+    flat = replace(inputs, q=torch.zeros_like(inputs.q), bias=bias)
+    forward = _forward(run, flat, passes)
+    backward = _backward(run, flat, passes) if inputs.case.wants_backward else ()
+    return (*forward, *backward)
+
+
+def _forward(run: Run, flat: Inputs, passes: int) -> tuple[Failure, ...]:
+    case = flat.case
+    for a in _blocks(flat.v.shape[2], case.Kv, passes):
+        n = min(case.Kv, flat.v.shape[2] - a)
+        v = torch.zeros_like(flat.v)
+        at = torch.arange(n, device=v.device)
+        v[:, :, a + at, at] = 1.0
+        seen = run(replace(flat, v=v)).out[..., :n] != 0
+        keep = _finite(flat, allowed(case, v.device, slice(a, a + n)), slice(a, a + n))
+        found = _compare(seen, keep, a, "forward")
+        if found:
+            return found
+    return ()
+
+
+def _backward(run: Run, flat: Inputs, passes: int) -> tuple[Failure, ...]:
+    case = flat.case
+    Tkv = flat.k.shape[2]
+    keep = _finite(flat, allowed(case, flat.q.device, slice(0, Tkv)), slice(0, Tkv))
+    for a in _blocks(flat.q.shape[2], case.Kv, passes):
+        n = min(case.Kv, flat.q.shape[2] - a)
+        at = torch.arange(n, device=flat.q.device)
+        for head in range(case.groups):  # one query head of each group at a time
+            dout = torch.zeros_like(flat.dout)
+            dout[:, head :: case.groups, a + at, at] = 1.0
+            dv = run(replace(flat, dout=dout)).dv
+            if dv is None:
+                return ()
+            wanted = keep[:, head :: case.groups] if keep.shape[1] > 1 else keep
+            found = _compare((dv[..., :n] != 0).mT, wanted[:, :, a : a + n], a, "backward")
+            if found:
+                return found
+    return ()
+
+
+def _finite(flat: Inputs, keep: Tensor, keys: slice) -> Tensor:
+    """Takes out what a bias of -inf masks."""
+    if flat.bias is None or not bool((flat.bias == -torch.inf).any()):
+        return keep
+    bias = flat.bias if flat.bias.shape[3] == 1 else flat.bias[..., keys]
+    return keep & (bias != -torch.inf)
+
+
+def _compare(seen: Tensor, keep: Tensor, start: int, direction: str) -> tuple[Failure, ...]:
+    wrong = seen != keep
+    if not bool(wrong.any()):
+        return ()
+    b, h, i, j = (int(n) for n in wrong.nonzero()[0])
+    says = "is attended and should not be" if bool(seen[b, h, i, j]) else "is not attended"
+    query, key = (i, j + start) if direction == "forward" else (i + start, j)
+    message = (
+        f"{direction}: key {key} {says} by query {query} (batch {b}, head {h}; {int(wrong.sum())} "
+        f"such pairs among {wrong.numel()})"
+    )
+    return (Failure("mask", message),)
+
+
+def _blocks(length: int, step: int, passes: int) -> Iterator[int]:
+    starts = range(0, length, step)
+    if len(starts) <= passes:
+        yield from starts
+        return
+    yield from starts[: passes // 2]
+    yield from starts[-(passes - passes // 2) :]
+
+
+def leak(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
+    """Rows that attend none of the replaced keys must not change by a single bit.
+
+    From several cuts on, keys and values become finite garbage (a NaN would spread in every right kernel:
+    0 * NaN); out, lse and dq of safe rows are compared, as far as a plain repeat of the run gives
+    the same bits. Slots of a packed row that belong to no sequence hold NaN from the first cut on.
+    """
+    case, base, again = inputs.case, run(inputs), run(inputs)
+    stable = [n for n in ("out", "lse", "dq") if _same(getattr(base, n), getattr(again, n))]
+    Tkv, found = inputs.k.shape[2], []
+    owned = _owned(case, inputs.k.device)
+    for cut in sorted({0, Tkv // 3, Tkv // 2, max(Tkv - 17, 0), max(Tkv - 1, 0)}):
+        swap = owned.clone()
+        swap[:, : cut if cut else None] = False
+        k, v = _garbage(inputs.k, swap, 30.0), _garbage(inputs.v, swap, 1000.0)
+        if case.storage != "padded":
+            outside = (~owned)[..., None]
+            k, v = k.masked_fill(outside, torch.nan), v.masked_fill(outside, torch.nan)
+        elif not cut:
+            continue
+        changed = run(replace(inputs, k=k, v=v))
+        touched = (allowed(case, k.device, slice(0, Tkv)) & swap[:, None, None, :]).any(-1)
+        for name in stable:
+            a, b = getattr(base, name), getattr(changed, name)
+            safe = (~touched & _rows(case, k.device)).expand(a.shape[:3])
+            differs = ~_equal(a[safe], b[safe])
+            if bool(differs.any()):
+                message = (
+                    f"{name} changes in {int(differs.sum())} of {differs.numel()} places when keys "
+                    f"from {cut} on, which these rows do not attend, are replaced"
+                )
+                found.append(Failure("leak", message))
+    return tuple(found)
+
+
+def _owned(case: Case, device: torch.device) -> Tensor:
+    """(Bc, Tkv) bool: canonical keys that belong to a sequence."""
+    found = torch.zeros((case.k_shape[0], case.k_shape[2]), dtype=torch.bool, device=device)
+    for s in case.sequences:
+        found[s.batch, s.kv_start : s.kv_start + s.Mkv] = True
+    return found
+
+
+def _rows(case: Case, device: torch.device) -> Tensor:
+    """(Bc, 1, Tq) bool: canonical queries that belong to a sequence."""
+    found = torch.zeros((case.q_shape[0], 1, case.q_shape[2]), dtype=torch.bool, device=device)
+    for s in case.sequences:
+        found[s.batch, 0, s.q_start : s.q_start + s.Mq] = True
+    return found
+
+
+def _garbage(x: Tensor, where: Tensor, size: float) -> Tensor:
+    """Large finite values of the original's signs."""
+    wrong = torch.where(x < 0, -size, size).to(x.dtype)
+    return torch.where(where[:, None, :, None], wrong, x)
+
+
+def power_of_two(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
+    """out(4 v) = 4 out and gradients(4 dout) = 4 gradients, bit for bit.
+
+    out is linear in v and gradients are linear in dout, and a factor of 4 changes no significand. Not for
+    float16, whose subnormals round on the way.
+    """
+    if inputs.case.dtype == "float16":
+        return ()
+    base, found = run(inputs), []
+    pairs = [("out", base, run(replace(inputs, v=4 * inputs.v)), "v")]
+    if inputs.case.wants_backward:
+        scaled = run(replace(inputs, dout=4 * inputs.dout))
+        pairs += [(name, base, scaled, "dout") for name in ("dq", "dk", "dv", "dbias")]
+    again = run(inputs)
+    for name, one, four, factor in pairs:
+        a, b = getattr(one, name), getattr(four, name)
+        if a is None or b is None or not _same(a, getattr(again, name)):
+            continue  # what moves between repeats cannot be compared bit for bit
+        differs = ~_equal(4 * a, b)
+        if bool(differs.any()):
+            message = f"{name}(4 {factor}) is not 4 {name} in {int(differs.sum())} places"
+            found.append(Failure("scaling", message))
+    return tuple(found)
+
+
+def repeat(run: Run, inputs: Inputs, times: int = 3) -> dict[str, float]:
+    """Largest difference between repeats, per quantity; 0 is bitwise deterministic, inf is a NaN that moves."""
+    runs = [run(inputs) for _ in range(times)]
+    found = {}
+    for name in QUANTITIES:
+        first = getattr(runs[0], name)
+        if first is None:
+            continue
+        worst = 0.0
+        for other in runs[1:]:
+            x = getattr(other, name)
+            if not _same(first, x):
+                moved = (first.double() - x.double()).abs().nan_to_num(torch.inf)
+                worst = max(worst, float(moved[~_equal(first, x)].max()))
+        found[name] = worst
+    return found
+
+
+def in_place(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
+    """The inputs hold the same bits after the call."""
+    names = [n for n in ("q", "k", "v", "dout", "bias") if getattr(inputs, n) is not None]
+    before = {name: getattr(inputs, name).clone() for name in names}
+    run(inputs)
+    changed = [name for name in names if not _same(before[name], getattr(inputs, name))]
+    if not changed:
+        return ()
+    return (Failure("inplace", f"the call changed its inputs: {', '.join(changed)}"),)
+
+
+def _equal(a: Tensor, b: Tensor) -> Tensor:
+    """Element by element; NaN equals NaN."""
+    return (a == b) | (a.isnan() & b.isnan())
+
+
+def _same(a: Tensor | None, b: Tensor | None) -> bool:
+    if a is None or b is None:
+        return False
+    return a.shape == b.shape and bool(_equal(a, b).all())
