@@ -113,9 +113,10 @@ def main() -> int:
         ):
             if ours is None:
                 continue
-            run = run_of(prepared, inputs, name)
-            theirs = do_bench_s(run)
-            print(row(case, backend, name, ours, theirs, cupti_s(run)), flush=True)
+            with prepared.around():
+                run = run_of(prepared, inputs, name)
+                theirs, kernels = do_bench_s(run), cupti_s(run)
+            print(row(case, backend, name, ours, theirs, kernels), flush=True)
             judged += not ours.launch_bound
             off += not ours.launch_bound and abs(ours.median / theirs - 1) > arguments.limit
     print(f"{judged} GPU-bound rows, {off} differ from do_bench by more than {arguments.limit:.0%}")

@@ -1,11 +1,15 @@
 """What each pass times, on what, and from which cache."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import pytest
 import torch
 
-from attnprobe.device.measure import cold, passes
+from attnprobe.device.measure import cold, measure, passes
+from attnprobe.device.measure.clocks import CpuClock
 from attnprobe.device.measure.cold import Cold, keep_cold
-from tests.measure.attention import CPU, Attention, small
+from tests.measure.attention import CPU, Attention, fused, small
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,28 @@ def test_backward_alone_runs_no_forward_while_it_is_timed():
     assert attention.launches == launched
     expected = torch.autograd.grad(prepared.launch(), prepared.leaves.values(), inputs.dout)
     assert all(torch.equal(a, b) for a, b in zip(gradients, expected, strict=True))
+
+
+def test_every_launch_happens_in_the_context_that_selects_its_kernel():
+    """Bursts of two backends may be interleaved: each enters its own selection, outside the timing."""
+    selected = []
+
+    @contextmanager
+    def selection():
+        selected.append(True)
+        yield
+        selected.pop()
+
+    def attention(q, k, v):
+        assert selected
+        return fused(q, k, v)
+
+    _, inputs = small()
+    prepared = replace(Attention(attention).prepare(inputs), around=selection)
+    for call in passes.calls(Cold((prepared,), "warm"), inputs).values():
+        CpuClock().burst(call, 2)
+    measure(prepared, inputs, 0.05)
+    assert not selected
 
 
 def test_backward_leaves_no_grad_behind():

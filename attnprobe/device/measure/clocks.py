@@ -6,7 +6,7 @@ import gc
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,10 +21,12 @@ class Call:
         run: The timed part; takes what `before` returned.
         before: Picks the inputs of this sample, runs the forward that a backward needs, empties the
             cache.
+        around: Makes the context of a whole burst: the selection of a kernel (`Prepared.around`).
     """
 
     run: Callable[[Any], object]
     before: Callable[[], Any] = field(default=lambda: None)
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class CpuClock:
     def burst(self, call: Call, n: int) -> list[Reading]:
         """A reading is disturbed when any thread of the process lost its core during the call."""
         readings = []
-        with _no_collection():
+        with call.around(), _no_collection():
             for _ in range(n):
                 value = call.before()
                 switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
@@ -160,7 +162,7 @@ class CudaClock:
         events = [(self._event(), self._event()) for _ in range(n)]
         host: list[float] = []
         torch.cuda.synchronize(self._device)
-        with _no_collection():
+        with call.around(), _no_collection():
             begin = time.perf_counter()
             if asleep:
                 _sleep(int(asleep * self._cycles_per_s))
@@ -183,9 +185,9 @@ class CudaClock:
 
     def wall(self, call: Call, n: int) -> float:
         """Seconds per call when `n` of them follow each other and the host waits for the last."""
-        values = [call.before() for _ in range(n)]
-        torch.cuda.synchronize(self._device)
-        with _no_collection():
+        with call.around(), _no_collection():
+            values = [call.before() for _ in range(n)]
+            torch.cuda.synchronize(self._device)
             start = time.perf_counter()
             while values:
                 call.run(values.pop())

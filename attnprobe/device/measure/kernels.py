@@ -18,7 +18,8 @@ _NOISE = re.compile(
 Copies and casts stay: they are the hidden cost that a layout or a dtype brings."""
 
 _NO_KERNEL = re.compile(
-    r"^(Memcpy|Memset|\[memory\]|## |ProfilerStep|Torch-Compiled Region|CompiledFunction)|^cu(da)?[A-Z]\w+$"
+    r"^(Memcpy|Memset|\[memory\]|## |ProfilerStep|Torch-Compiled Region|CompiledFunction)"
+    r"|^cu(da)?[A-Z]\w+$"
 )
 """What the profiler also lists on a device: transfers, annotations, the driver's calls."""
 
@@ -39,7 +40,7 @@ def observe(run: Callable[[], object], device: str | torch.device) -> tuple[str,
     on top of the call (torch 2.13; views and allocations left out).
 
     Args:
-        run: The call, warmed up already.
+        run: The call, warmed up already, in the context that it needs (`Prepared.around`).
         device: Where it runs.
 
     Returns:

@@ -44,10 +44,11 @@ def gradients(prepared: Prepared, out: Tensor, dout: Tensor) -> tuple[Tensor, ..
 
 
 def once(prepared: Prepared, inputs: Inputs) -> Callable[[], object]:
-    """The whole case, run once and kept alive: for the profiler and for peak memory."""
+    """The whole case, to be run inside `prepared.around()`: for the profiler and for peak memory."""
     if wanted(prepared, inputs) == ("fwd",):
         return prepared.launch
-    dout = cotangent(prepared, inputs, prepared.launch())
+    with prepared.around():
+        dout = cotangent(prepared, inputs, prepared.launch())
 
     def both() -> object:
         out = prepared.launch()
@@ -65,8 +66,8 @@ def calls(cold: Cold, inputs: Inputs) -> dict[str, Call]:
     used, so on CUDA it is always preceded by a flush where anything is cold.
     """
     first = cold.copies[0]
-    passes = wanted(first, inputs)
-    dout = cotangent(first, inputs, first.launch())
+    with first.around():
+        dout = cotangent(first, inputs, first.launch())
     copies = cycle(cold.copies)
 
     def next_copy() -> Prepared:
@@ -88,8 +89,8 @@ def calls(cold: Cold, inputs: Inputs) -> dict[str, Call]:
         return gradients(prepared, prepared.launch(), dout)
 
     found: dict[Pass, Call] = {
-        "fwd": Call(forward_of, next_copy),
-        "bwd": Call(backward_of, graph),
-        "fwd+bwd": Call(both_of, next_copy),
+        "fwd": Call(forward_of, next_copy, first.around),
+        "bwd": Call(backward_of, graph, first.around),
+        "fwd+bwd": Call(both_of, next_copy, first.around),
     }
-    return {name: found[name] for name in passes}
+    return {name: found[name] for name in wanted(first, inputs)}

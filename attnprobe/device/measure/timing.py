@@ -30,13 +30,14 @@ def first_call(prepared: Prepared, device: torch.device) -> float:
 
     To be called before anything else has launched this case.
     """
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    prepared.launch()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    with prepared.around():
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        prepared.launch()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
 
 
 def measure(
@@ -73,7 +74,8 @@ def measure(
         first_call_s = first_call(prepared, device)
         notes.append("first_call_s: first launch of the measurement, after the parity check's")
     floor = cost.floor_bytes(case)
-    peak = memory.peak(passes.once(prepared, inputs), device, floor)
+    with prepared.around():
+        peak = memory.peak(passes.once(prepared, inputs), device, floor)
     if peak.bytes is None:
         withheld.append(f"peak_bytes: {peak.how}")
     cold = keep_cold(prepared, inputs, prepare)
