@@ -20,6 +20,7 @@ from torch import Tensor
 
 from attnprobe import masks
 from attnprobe.core.case import Case, Lengths
+from attnprobe.core.mask import Mask
 from attnprobe.device import inputs as recipe
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.lowering import (
@@ -98,14 +99,18 @@ SHAPES = {
 }
 
 
-def case_of(mask: str, shape: str, **changes: object) -> Case:
+def make(mask: Mask, s: Shape, **changes: object) -> Case:
     """A small float32 case without gradients: Hq 4, Hkv 2."""
-    s = SHAPES[shape]
     base = Case(
         B=s.B, Hq=4, Hkv=2, Mq=s.Mq, Mkv=s.Mkv, K=8, Kv=8, dtype="float32", passes="fwd",
-        mask=masks.parse(mask), lengths=s.lengths,
+        mask=mask, lengths=s.lengths,
     )  # fmt: skip
     return base.edit(**changes)
+
+
+def case_of(mask: str, shape: str, **changes: object) -> Case:
+    """A case of the tables above."""
+    return make(masks.parse(mask), SHAPES[shape], **changes)
 
 
 @cache
@@ -179,10 +184,10 @@ def lowered(name: str, case: Case) -> Lowered | Refusal:
     return way.lower(recipe.make(case.edit(**dict(way.edit))))
 
 
-def disagreement(name: str, mask: str, shape: str, **changes: object) -> str:
+def compare(name: str, mask: Mask, shape: Shape) -> str:
     """Empty when the lowering is refused or says what the mask says; else both pictures."""
     way = ways()[name]
-    case = case_of(mask, shape, **changes).edit(**dict(way.edit))
+    case = make(mask, shape).edit(**dict(way.edit))
     said = lowered(name, case)
     if isinstance(said, Refusal):
         return ""
@@ -192,8 +197,13 @@ def disagreement(name: str, mask: str, shape: str, **changes: object) -> str:
         wanted, found = wanted & rows, found & rows
     if torch.equal(wanted.expand_as(found), found):
         return ""
-    head = found[:, :1]
-    return f"{name} of {mask} on {shape} ({said.form})\nwanted\n{wanted.int()}\nfound\n{head.int()}"
+    pictures = f"wanted\n{wanted.int()}\nfound\n{found[:, :1].int()}"
+    return f"{name} of {mask.text} on {shape} ({said.form})\n{pictures}"
+
+
+def disagreement(name: str, mask: str, shape: str) -> str:
+    """`compare` for an entry of the tables above."""
+    return compare(name, masks.parse(mask), SHAPES[shape])
 
 
 def combinations() -> Iterator[tuple[str, str]]:
