@@ -87,8 +87,10 @@ class Process:
                 return message
             if self._answers.ended:
                 raise Gone
-            if not self._take_in(until - time.monotonic()):
+            left = until - time.monotonic()
+            if left <= 0:  # even while it prints without end
                 raise Late
+            self._take_in(left)
 
     def stack(self) -> str:
         """What faulthandler prints of a process that hangs."""
@@ -120,9 +122,9 @@ class Process:
             os.close(descriptor)
         return code
 
-    def _take_in(self, seconds: float) -> bool:
-        """Reads whatever arrives first; False when nothing does in time."""
-        ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1e3)}
+    def _take_in(self, seconds: float) -> None:
+        """Reads whatever arrives first, if anything does in time."""
+        ready = {descriptor for descriptor, _ in self._poll.poll(seconds * 1e3)}
         if self.log.descriptor in ready:
             self.log.read()
             if self.log.ended:
@@ -131,7 +133,6 @@ class Process:
             self._answers.read()
         elif self._life in ready:
             self._answers.ended = True  # a grandchild may hold the pipe open; the child is dead
-        return bool(ready)
 
     def _drain_log(self) -> None:
         """Takes in what it printed last; not forever, because an escaped grandchild may print on."""

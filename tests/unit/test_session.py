@@ -116,6 +116,15 @@ def test_resume_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert [r.trial for r in records] == trials(3)
 
 
+def test_a_session_that_goes_on_after_its_end_is_complete_only_at_the_next(tmp_path: Path) -> None:
+    """A killed resumption is not taken for a finished run."""
+    path = tmp_path / "s.jsonl"
+    written(path, 1)
+    with Journal(Header(), path, "resume") as journal:
+        run(trials(2), FakeWorker(measured), journal)
+    assert not load(path).complete
+
+
 def test_a_torn_last_line_is_dropped_with_a_note_and_healed_on_resume(tmp_path: Path) -> None:
     """A line that was cut short costs its own trial and no other."""
     path = tmp_path / "s.jsonl"

@@ -1,4 +1,4 @@
-"""A host that runs slow trials into a session file until it is killed: `campaign.py FILE TRIALS`."""
+"""A host that runs slow trials into a session until it is killed: `campaign.py FILE TRIALS ENTRY [PYTHON]`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from attnprobe.session.lines import Header
 from attnprobe.worker.host import Worker
 
 
-def main(path: str, count: int, entry: str) -> int:
+def main(path: str, count: int, entry: str, python: str | None = None) -> int:
     trials = [Trial(Case(1, 1, 1, 4, 4, 8, 8, seed=seed), "slow") for seed in range(count)]
-    with Journal(Header(), path, "resume") as journal, Worker(entry=entry) as worker:
+    with Journal(Header(), path, "resume") as journal, Worker(python, entry=entry) as worker:
         try:
             run(trials, worker, journal, _say, deadline_s=20.0)
         except Interrupted as error:
@@ -28,4 +28,4 @@ def _say(done: int, total: int, record: Record, seconds_left: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

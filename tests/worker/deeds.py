@@ -65,6 +65,10 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
             os.write(2, b"\xff\n" * 1000)
         case "fork":
             os.fork()
+            return Measured("twice")
+        case "babble":
+            while True:
+                os.write(1, b"and on and on\n" * 1000)
         case "daemon":
             subprocess.Popen(["sleep", "1000"])
             os._exit(9)

@@ -26,6 +26,7 @@ KINDS = {
     "close": "crashed",
     "hang": "timed_out",
     "spin": "timed_out",
+    "babble": "timed_out",
     "stubborn": "timed_out",
     "exhaust": "out_of_memory",
     "exhaust-torch": "out_of_memory",

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from attnprobe.session import load
-from tests.worker.conftest import DEEDS, left
+from tests.worker.conftest import DEEDS, MakeEnvironment, left
 
 pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc"), reason="orphans are found through /proc"
@@ -34,10 +34,10 @@ class Campaign:
         self.mark = str(uuid.uuid4())
         self.tally.touch()
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *python: str) -> subprocess.Popen[str]:
         variables = {"PYTHONPATH": str(ROOT), "ATTNPROBE_TEST_TALLY": str(self.tally)}
         return subprocess.Popen(
-            [sys.executable, str(CAMPAIGN), str(self.session), str(TRIALS), DEEDS],
+            [sys.executable, str(CAMPAIGN), str(self.session), str(TRIALS), DEEDS, *python],
             env={**os.environ, **variables, "ATTNPROBE_TEST_MARK": self.mark},
             stdout=subprocess.PIPE,
             text=True,
@@ -76,6 +76,18 @@ def test_killing_the_host_costs_at_most_the_trial_in_flight(campaign: Campaign) 
     assert sorted(records) == list(range(TRIALS))
     assert TRIALS <= campaign.executed() <= TRIALS + kills
     assert load(campaign.session).complete
+
+
+def test_killing_the_host_ends_an_import_that_hangs(
+    campaign: Campaign, make_environment: MakeEnvironment
+) -> None:
+    """A server that cannot see its closed socket yet is ended by the kernel."""
+    hang = {"torch/__init__.py": "import time; time.sleep(1000)"}
+    host = campaign.start(str(make_environment("hung", (), hang)))
+    assert len(left(campaign.mark, expected=2)) == 2  # the host and its server
+    host.kill()
+    host.wait()
+    assert campaign.orphans() == []
 
 
 def test_control_c_keeps_everything_and_leaves_nothing_running(campaign: Campaign) -> None:
