@@ -33,7 +33,8 @@ class LoadedLibrary:
         path: Where it was loaded from; empty when missing.
         needed_by: Which package's library asks for it, when that matters.
         missing: True when the loader does not find it.
-        elsewhere: For a missing one: where a copy lies that the loader is not told of.
+        elsewhere: For a missing one: where a copy lies that the loader is not told of, from its
+            site-packages on.
         others: For a missing one: other versions of the same library that are there.
     """
 

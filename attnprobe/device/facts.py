@@ -29,7 +29,8 @@ def facts() -> dict[str, Any]:
     Returns:
         `torch`: an encoded `Torch`; `libraries`: encoded `LoadedLibrary`, the shared objects mapped
         into this process that matter; `gpus`: per visible device its index, uuid, name, capability,
-        multiprocessors, memory_bytes and free_bytes; `gaps`: what could not be asked, and why.
+        multiprocessors, memory_bytes and, for the current one, free_bytes; `gaps`: what could not be
+        asked, and why.
     """
     gaps: list[str] = []
 
@@ -72,11 +73,14 @@ def _gpus() -> list[dict[str, Any]]:
     """Visible devices. On a CUDA build without a usable device this raises what CUDA says."""
     if not (torch.version.cuda or torch.version.hip):
         return []
-    torch.cuda.current_device()  # unlike is_available(), raises the reason ("driver too old")
+    current = (
+        torch.cuda.current_device()
+    )  # unlike is_available(), raises why not ("driver too old")
     found = []
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
-        free, total = torch.cuda.mem_get_info(index)
+        # asking any other device would make a context there, and take some of its memory
+        free = torch.cuda.mem_get_info(index)[0] if index == current else None
         found.append(
             {
                 "index": index,
@@ -84,7 +88,7 @@ def _gpus() -> list[dict[str, Any]]:
                 "name": device.name,
                 "capability": [device.major, device.minor],
                 "multiprocessors": device.multi_processor_count,
-                "memory_bytes": total,
+                "memory_bytes": device.total_memory,
                 "free_bytes": free,
             }
         )

@@ -30,7 +30,7 @@ def collect(child: Child, python: str | None = None) -> Environment:
     gaps = [*installed.gaps, *seen.gaps]
     lacking: tuple[LoadedLibrary, ...] = ()
     if sys.platform.startswith("linux"):
-        loader = libraries.system_loader()
+        loader = libraries.system_loader(installed.executable)
         lacking, unread = libraries.missing(installed.extensions, installed.roots, loader)
         gaps += unread
     else:
@@ -97,7 +97,8 @@ def _joined(seen: tuple[Gpu, ...], visible: list[dict[str, Any]]) -> tuple[Gpu, 
             name=device["name"],
             capability=(device["capability"][0], device["capability"][1]),
             memory_bytes=device["memory_bytes"],
-            memory_used_bytes=device["memory_bytes"] - device["free_bytes"],
+            memory_used_bytes=device["free_bytes"]
+            and device["memory_bytes"] - device["free_bytes"],
         )
         found[uuid or str(device["index"])] = replace(
             known, multiprocessors=device["multiprocessors"]

@@ -26,7 +26,7 @@ NEIGHBOURS = re.compile(
 
 
 def inventory() -> dict[str, Any]:
-    """Version of this interpreter, and each relevant distribution in the order of `sys.path`."""
+    """This interpreter, its path, and each relevant distribution in the order of `sys.path`."""
     found, unread = [], []
     for distribution in distributions():
         try:
@@ -40,6 +40,7 @@ def inventory() -> dict[str, Any]:
             unread.append(f"packages: {folder}: {type(error).__name__}: {error}")
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
+        "executable": os.path.realpath(sys.executable),
         "roots": [path for path in sys.path if path and os.path.isdir(path)],
         "packages": found,
         "unread": unread,

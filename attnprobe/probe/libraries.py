@@ -8,9 +8,11 @@ search order is ld.so(8)'s: DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the cache, th
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,23 +31,25 @@ class Loader:
     """Finds sonames as the dynamic loader would.
 
     Args:
-        folders: LD_LIBRARY_PATH.
+        folders: DT_RPATH of the interpreter (conda's says where its libraries are), LD_LIBRARY_PATH.
         cache: soname -> path, as `ldconfig -p` prints it.
+        defaults: Folders searched last.
         loaded: Sonames that are in the process already, with their paths.
     """
 
     folders: tuple[str, ...] = ()
     cache: dict[str, str] = field(default_factory=dict)
+    defaults: tuple[str, ...] = ()
     loaded: dict[str, str] = field(default_factory=dict)
 
     def find(self, soname: str, rpath: Iterable[str], runpath: Iterable[str]) -> str:
         """Path of a soname; empty when the loader would not find it."""
         if soname in self.loaded:
             return self.loaded[soname]
-        for folder in (*rpath, *self.folders, *runpath):
-            if (Path(folder) / soname).is_file():
-                return str(Path(folder) / soname)
-        return self.cache.get(soname, "")
+        told = (Path(folder) / soname for folder in (*rpath, *self.folders, *runpath))
+        cached = (Path(self.cache[soname]),) if soname in self.cache else ()
+        usual = (Path(folder) / soname for folder in self.defaults)
+        return next((str(path) for path in (*told, *cached, *usual) if path.is_file()), "")
 
     def load(self, path: str, inherited: tuple[str, ...] = ()) -> dict[str, str]:
         """Loads a file and all it needs, on paper.
@@ -83,9 +87,18 @@ class Loader:
             return {}
 
 
-def system_loader() -> Loader:
-    """The loader of this machine: its environment and its cache."""
+def system_loader(executable: str) -> Loader:
+    """The loader of this machine: the interpreter that loads, the environment, the cache."""
     folders = tuple(f for f in os.environ.get("LD_LIBRARY_PATH", "").split(":") if f)
+    with suppress(OSError, ValueError):  # an interpreter that cannot be read tells no folders
+        folders = (*elf.read(executable).rpath, *folders)
+    machine = f"{platform.machine()}-linux-gnu"
+    usual = ("/lib64", "/usr/lib64", "/lib", "/usr/lib", f"/lib/{machine}", f"/usr/lib/{machine}")
+    return Loader(folders, _cache(), usual)
+
+
+def _cache() -> dict[str, str]:
+    """What ld.so.cache holds; the first entry of a soname wins. Empty where there is no ldconfig."""
     for command in ("/sbin/ldconfig", "ldconfig"):
         try:
             listed = subprocess.run(
@@ -94,8 +107,8 @@ def system_loader() -> Loader:
         except (OSError, subprocess.SubprocessError):
             continue
         found = _CACHE_LINE.findall(listed)
-        return Loader(folders, dict(reversed(found)))
-    return Loader(folders)
+        return dict(reversed(found))
+    return {}
 
 
 def missing(
@@ -136,7 +149,7 @@ def _described(
             name=soname,
             needed_by=f"{owner}: {file}",
             missing=True,
-            elsewhere=public(next(iter(_copies(roots, soname)), "")),
+            elsewhere=next(iter(_copies(roots, soname)), ""),
             others=_others(roots, soname, loader),
         )
         for soname, file in lacks.items()
@@ -152,11 +165,12 @@ def _others(roots: tuple[str, ...], soname: str, loader: Loader) -> tuple[str, .
 
 
 def _copies(roots: tuple[str, ...], pattern: str) -> list[str]:
-    """Files in `nvidia/*/lib`, `nvidia/*/lib/*` and `torch/lib` of any root."""
+    """Files in `nvidia/*/lib` and `torch/lib` of any root, named from that root on."""
     return [
-        path
-        for folder in ("nvidia/*/lib", "nvidia/*/lib/*", "torch/lib")
-        for path in _glob(roots, f"{folder}/{pattern}")
+        str(Path(path).relative_to(root))
+        for root in roots
+        for folder in ("nvidia/*/lib", "torch/lib")
+        for path in _glob((root,), f"{folder}/{pattern}")
     ]
 
 

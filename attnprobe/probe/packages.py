@@ -25,6 +25,7 @@ class Installed:
 
     Args:
         python: Its version; empty when it could not be started.
+        executable: Its file, links resolved.
         packages: Relevant distributions, torch first; of two with one name the first is imported.
         extensions: Path of each extension library -> distribution that owns it.
         roots: Folders on its path.
@@ -32,6 +33,7 @@ class Installed:
     """
 
     python: str
+    executable: str = ""
     packages: tuple[Package, ...] = ()
     extensions: tuple[tuple[str, str], ...] = ()
     roots: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ def installed(python: str | None = None) -> Installed:
         return Installed("", gaps=(f"packages: {python or sys.executable} was not read: {error}",))
     return Installed(
         python=found["python"],
+        executable=found["executable"],
         packages=tuple(
             Package(p["name"], p["version"], p["build"], p["editable"], tuple(p["provides"]))
             for p in sorted(found["packages"], key=lambda p: (p["name"] != "torch", p["name"]))

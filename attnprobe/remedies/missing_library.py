@@ -32,8 +32,7 @@ def _one(needed_by: str, missing: list[LoadedLibrary]) -> str:
         return f"{what} Fix: it was built for a CUDA build of torch; install one, or nothing of it runs."
     runtime = next((x for x in missing if x.name.startswith("libcudart.so.")), missing[0])
     if runtime.elsewhere:
-        folder = runtime.elsewhere.rpartition("/")[0]
-        return f"{what} Fix: put {folder} on LD_LIBRARY_PATH, or {_preload(runtime.name)}."
+        return f"{what} Fix: {_tell_loader(runtime.elsewhere)}, or {_preload(runtime.name)}."
     major = re.search(r"libcudart\.so\.(\d+)", runtime.name)
     if major:
         package = (
@@ -48,10 +47,19 @@ def _one(needed_by: str, missing: list[LoadedLibrary]) -> str:
 
 def _described(library: LoadedLibrary) -> str:
     if library.elsewhere:
-        return f"{library.name} (it lies in {library.elsewhere}, where the loader does not look)"
+        return f"{library.name} ({library.elsewhere} is installed, where the loader does not look)"
     if library.others:
         return f"{library.name} (only {', '.join(library.others)} is present)"
     return f"{library.name} (not found)"
+
+
+def _tell_loader(path: str) -> str:
+    """A line for the shell that holds wherever the package is installed."""
+    folder = path.rpartition("/")[0]
+    package, _, rest = folder.rpartition("/")
+    module = package.replace("/", ".")
+    found = f"$(python -c 'import {module} as p; print(p.__path__[0])')/{rest}"
+    return f"export LD_LIBRARY_PATH={found}:$LD_LIBRARY_PATH"
 
 
 def _preload(soname: str) -> str:

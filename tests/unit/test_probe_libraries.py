@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_the_dynamic_section_is_read(tmp_path: Path) -> None:
 
 def test_a_real_library_is_read() -> None:
     """The C library of this machine, found through the loader's cache."""
-    cache = libraries.system_loader().cache
+    cache = libraries.system_loader(sys.executable).cache
     if "libc.so.6" not in cache:
         pytest.skip("this machine has no ldconfig cache")
     assert elf.read(cache["libc.so.6"]).soname == "libc.so.6"
@@ -90,7 +91,8 @@ def test_a_foreign_cuda_runtime_is_missing_and_the_present_one_named(tmp_path: P
     own = write_library(
         tmp_path / "xformers/_C.so", ("libtorch_python.so", "libcudart.so.12", "libc.so.6")
     )
-    loader = Loader(cache={"libc.so.6": "/lib/libc.so.6"})
+    libc = write_library(tmp_path / "system/libc.so.6", soname="libc.so.6")
+    loader = Loader(cache={"libc.so.6": str(libc)})
     ((found,), gaps) = libraries.missing([(str(own), "xformers")], [str(tmp_path)], loader)
     assert (found.name, found.needed_by, found.missing) == (
         "libcudart.so.12",
@@ -110,7 +112,7 @@ def test_a_copy_that_the_loader_is_not_told_of_is_named(tmp_path: Path) -> None:
     asked = [(str(own), "xformers")]
     ((found,), _) = libraries.missing(asked, [str(site)], Loader())
     assert found.others == ()
-    assert found.elsewhere == "site-packages/nvidia/cuda_runtime/lib/libcudart.so.12"
+    assert found.elsewhere == "nvidia/cuda_runtime/lib/libcudart.so.12"
     told = Loader(folders=(str(site / "nvidia/cuda_runtime/lib"),))
     assert libraries.missing(asked, [str(site)], told) == ((), ())
 
@@ -124,6 +126,19 @@ def test_needs_of_needs_are_followed(tmp_path: Path) -> None:
     with_runpath = write_library(tmp_path / "b.so", ("libb.so",), runpath=str(inner))
     assert Loader().load(str(with_rpath)) == {}
     assert Loader().load(str(with_runpath)) == {"libc9.so": "libb.so"}
+
+
+def test_the_interpreter_and_the_defaults_are_searched(tmp_path: Path) -> None:
+    """Conda's Python carries a DT_RPATH for all that it loads; the default folders come last."""
+    python = write_library(tmp_path / "bin/python", rpath="$ORIGIN/../lib")
+    write_library(tmp_path / "lib/libcudart.so.12", soname="libcudart.so.12")
+    write_library(tmp_path / "usual/libm.so.6", soname="libm.so.6")
+    own = write_library(tmp_path / "_C.so", ("libcudart.so.12", "libm.so.6"))
+    loader = libraries.system_loader(str(python))
+    assert loader.folders[0] == f"{tmp_path}/bin/../lib"
+    alone = Loader(folders=loader.folders[:1], defaults=(str(tmp_path / "usual"),))
+    assert alone.load(str(own)) == {}
+    assert set(Loader().load(str(own))) == {"libcudart.so.12", "libm.so.6"}
 
 
 def test_a_cycle_of_needs_ends(tmp_path: Path) -> None:

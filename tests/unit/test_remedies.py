@@ -43,12 +43,12 @@ FAULTS: list[tuple[str, Environment, tuple[BackendFact, ...], list[str]]] = [
                     "libcudart.so.12",
                     needed_by="xformers: _C.so",
                     missing=True,
-                    elsewhere="site-packages/nvidia/cuda_runtime/lib/libcudart.so.12",
+                    elsewhere="nvidia/cuda_runtime/lib/libcudart.so.12",
                 ),
             )
         ),
         (),
-        ["put site-packages/nvidia/cuda_runtime/lib on LD_LIBRARY_PATH"],
+        ["import nvidia.cuda_runtime as p; print(p.__path__[0])')/lib:$LD_LIBRARY_PATH"],
     ),
     (
         "missing_library",
