@@ -20,7 +20,7 @@ from attnprobe.core.mask import NONE, Align, Mask
 from attnprobe.errors import UsageError
 
 _TERM = re.compile(r"(?P<name>[\w-]+)\s*(?:\((?P<arguments>[^()]*)\))?", re.ASCII)
-_INTEGER = re.compile(r"-?[0-9]{1,9}")
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
 LONGEST = 1000  # characters: no mask needs more, and a message repeats what was given
 
 
@@ -129,13 +129,15 @@ def _value(text: str, kind: object) -> object:
         return text if text in options else _UNREADABLE
     if text == "none" and type(None) in options:
         return None
-    return int(text) if _INTEGER.fullmatch(text) else _UNREADABLE
+    number = int(text) if _INTEGER.fullmatch(text) else 2**31
+    return number if abs(number) < 2**31 else _UNREADABLE  # flex counts in 32 bits
 
 
 def _words(kind: object) -> str:
     if kind == Align:
         return " or ".join(typing.get_args(Align))
-    return "an integer or none" if type(None) in typing.get_args(kind) else "an integer"
+    number = "an integer below 2^31"
+    return f"{number} or none" if type(None) in typing.get_args(kind) else number
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:

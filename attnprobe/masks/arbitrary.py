@@ -20,6 +20,8 @@ class Arbitrary(Predicate):
     def __post_init__(self) -> None:
         if not 0 <= self.percent <= 100:
             raise ValueError(f"percent is {self.percent}; it must be in 0..100")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed is {self.seed}; it must be in 0..2^31 - 1")
 
     def allows(self, i: Any, j: Any, shift: Any) -> Any:
         """See `Predicate.allows`. No intermediate exceeds PRIME ** 2."""

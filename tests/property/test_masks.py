@@ -37,7 +37,7 @@ def families(align: Align) -> st.SearchStrategy[Mask]:
         st.builds(block_diagonal, small, fixed),
         st.builds(chunked, small, fixed),
         st.builds(sinks, st.integers(0, 4), st.integers(0, 4), fixed),
-        st.builds(arbitrary, st.integers(0, 2**30 - 1), st.integers(0, 100)),
+        st.builds(arbitrary, st.integers(0, 2**31 - 1), st.integers(0, 100)),
     )
 
 
