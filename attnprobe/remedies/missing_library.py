@@ -7,10 +7,14 @@ It works once `nvidia-cuda-runtime-cu12` is installed and loaded first: seen wit
 
 from __future__ import annotations
 
-import re
-
 from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.environment import Environment, LoadedLibrary
+
+_RUNTIMES = {
+    "libcudart.so.12": ("nvidia-cuda-runtime-cu12", "nvidia/cuda_runtime/lib/libcudart.so.12"),
+    "libcudart.so.13": ("nvidia-cuda-runtime", "nvidia/cu13/lib/libcudart.so.13"),
+}
+"""Distribution that holds a CUDA runtime, and where its wheel puts it."""
 
 
 def matches(environment: Environment, facts: tuple[BackendFact, ...]) -> str | None:
@@ -33,14 +37,11 @@ def _one(needed_by: str, missing: list[LoadedLibrary]) -> str:
     runtime = next((x for x in missing if x.name.startswith("libcudart.so.")), missing[0])
     if runtime.elsewhere:
         return f"{what} Fix: {_tell_loader(runtime.elsewhere)}, or {_preload(runtime.name)}."
-    major = re.search(r"libcudart\.so\.(\d+)", runtime.name)
-    if major:
-        package = (
-            f"nvidia-cuda-runtime-cu{major[1]}" if int(major[1]) < 13 else "nvidia-cuda-runtime"
-        )
+    if runtime.name in _RUNTIMES:
+        package, path = _RUNTIMES[runtime.name]
         return (
-            f"{what} Fix: install {owner} for the CUDA version of this torch; or "
-            f"pip install {package} and {_preload(runtime.name)}."
+            f"{what} Fix: install {owner} for the CUDA version of this torch; or pip install {package}, "
+            f"then {_tell_loader(path)}, or {_preload(runtime.name)}."
         )
     return f"{what} Fix: install the package that holds it, or put its folder on LD_LIBRARY_PATH."
 
