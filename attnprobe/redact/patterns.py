@@ -24,7 +24,7 @@ SECRET_NAME = (
     r"(?<![\w.-])[\w.-]{0,80}(?:token(?!s|iz)|secret|passwo?r?d|credential|authorization"
     r"|(?:api|access|private|auth)[_-]?key)[\w.-]{0,80}"
 )
-_VALUE = r"(?!\d{1,7}\b)(?:\"[^\"]*\"|'[^']*'|[^\s\"',;]+)"
+_VALUE = r"(?!\d{1,7}\b|<secret>)(?:\"[^\"]*\"|'[^']*'|[^\s\"',;]+)"
 _START = r"(?<![A-Za-z0-9])"
 _HEX = "[0-9A-Fa-f]"
 _SEPARATOR = r"[/\\]+"

@@ -104,6 +104,7 @@ def _timed(record: Record) -> Json:
         **_trial(record),
         **encode(timing),
         "tflops": rate,
+        "roofline_share": None,  # the ceiling of this GPU is not measured yet
         "kernels": list(kernels),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from attnprobe.core import units
+from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured
 from attnprobe.core.parity import QUANTITIES, Parity, Quantity
 from attnprobe.core.report import Report
@@ -15,6 +16,7 @@ from attnprobe.report.compose.glyphs import (
     BROKEN,
     LEGEND_ORDER,
     NO_POWER,
+    NOT_ASKED,
     REFUSED,
     REROUTED,
     RIGHT,
@@ -55,7 +57,8 @@ def parity(report: Report) -> tuple[Block, ...]:
     records = reading.checks(report)
     if not records:
         return (Heading("Is it right?"), Note("note", line("nothing was checked")))
-    shown = [r for r in records if r.trial.backend not in absent_everywhere(report)]
+    absent = absent_everywhere(report)
+    shown = [r for r in records if r.trial.backend not in absent]
     return (
         Heading("Is it right?"),
         Paragraph(
@@ -71,18 +74,31 @@ def parity(report: Report) -> tuple[Block, ...]:
 
 
 def _matrix(report: Report, records: list[Record]) -> Matrix:
-    columns = tuple(
-        name for name in reading.backend_names(report) if name in {r.trial.backend for r in records}
-    )
-    cells = reading.grouped(records, lambda r: (reading.case_name(r.trial.case), r.trial.backend))
+    asked = {r.trial.backend for r in records}
+    columns = tuple(name for name in reading.backend_names(report) if name in asked)
+    cells = reading.grouped(records, lambda r: (_whatever_the_dtype(r.trial.case), r.trial.backend))
     states = {key: fold(state(r.outcome) for r in found) for key, found in cells.items()}
     rows = tuple(
-        (name, tuple(fold([states[name, c]] if (name, c) in states else []).span for c in columns))
-        for name in dict.fromkeys(name for name, _ in cells)
+        (name, tuple(states.get((case, column), NOT_ASKED).span for column in columns))
+        for case, name in _row_names(dict.fromkeys(case for case, _ in cells)).items()
     )
     seen = set(states.values())
     legend = tuple((each.span, each.meaning) for each in LEGEND_ORDER if each in seen)
     return Matrix(columns, rows, legend)
+
+
+def _whatever_the_dtype(case: Case) -> Case:
+    return case.edit(dtype="", seed=0)
+
+
+def _row_names(cases: Iterable[Case]) -> dict[Case, str]:
+    """The name of each case, with its shape where two cases share a name."""
+    named = reading.grouped(cases, reading.case_name)
+    return {
+        case: name if len(same) == 1 else f"{name} ({case.edit(name='').label})".replace("  ", " ")
+        for name, same in named.items()
+        for case in same
+    }
 
 
 def _counts(records: list[Record]) -> Table:
