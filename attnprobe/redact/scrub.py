@@ -31,7 +31,10 @@ def scrubber(identity: Identity, versions: frozenset[str] = frozenset()) -> Scru
 
     @cache
     def scrub(text: str) -> str:
-        text = without_escapes(text[-LONGEST:])
+        # both ways: an escape can split a secret, and removing one can eat how a secret begins
+        return scrubbed(without_escapes(scrubbed(text[-LONGEST:])))
+
+    def scrubbed(text: str) -> str:
         for home in homes:
             text = home.sub("~", text)
         for rule in RULES:

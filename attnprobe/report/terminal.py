@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -67,7 +68,7 @@ def _block(block: d.Block) -> RenderableType:
             lines = code.split("\n")
             return Group(*(_text((d.Span(f"    {each}"),), wrap=False) for each in lines))
         case d.Table():
-            return _table(block)
+            return _Grid(block)
         case d.Matrix():
             grid = (_text(spans, wrap=False) for spans in staircase(block))
             return Group(*grid, Text(), _text(block.legend_line))
@@ -75,20 +76,37 @@ def _block(block: d.Block) -> RenderableType:
             return Group(Text(summary, style="bold"), *map(_block, blocks))
 
 
-def _table(table: d.Table) -> RenderableType:
-    grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    for column, *cells in zip(table.columns, *table.rows, strict=True):
-        words = (word for cell in cells for word in _plain(cell).split())
-        widest = max(map(cell_len, words), default=0)
-        grid.add_column(
-            Text(column.name),
-            justify=column.align,
-            overflow="fold",
-            min_width=min(widest, _UNBROKEN),
-        )
-    for row in table.rows:
-        grid.add_row(*map(_text, row))
-    return Group(grid, _text(table.caption)) if table.caption else grid
+@dataclass(frozen=True)
+class _Grid:
+    """A table whose columns give way where they can be wrapped between words."""
+
+    table: d.Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        for column, width in zip(self.table.columns, self._widths(options.max_width), strict=True):
+            grid.add_column(Text(column.name), justify=column.align, overflow="fold", width=width)
+        for row in self.table.rows:
+            grid.add_row(*map(_text, row))
+        yield grid
+        if self.table.caption:
+            yield _text(self.table.caption)
+
+    def _widths(self, most: int) -> list[int | None]:
+        """Width of each column: the widest gives way first, down to its longest word."""
+        heads = [[column.name] for column in self.table.columns]
+        cells = [
+            head + [_plain(c) for c in rest]
+            for head, *rest in zip(heads, *self.table.rows, strict=True)
+        ]
+        widths = [max(map(cell_len, texts)) for texts in cells]
+        least = [max(cell_len(w) for text in texts for w in [*text.split(), ""]) for texts in cells]
+        while sum(widths) + 2 * len(widths) - 1 > most:
+            yielding = [i for i, width in enumerate(widths) if width > min(least[i], _UNBROKEN)]
+            if not yielding:
+                return [None] * len(widths)
+            widths[max(yielding, key=lambda i: widths[i])] -= 1
+        return [*widths]
 
 
 def _plain(spans: d.Inline) -> str:
