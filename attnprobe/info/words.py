@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import takewhile
 from typing import get_args
 
 from attnprobe.core.backend_fact import Fact
@@ -14,6 +16,7 @@ from attnprobe.core.outcome import (
     Refused,
     TimedOut,
 )
+from attnprobe.core.paths import public
 
 
 def fact(outcome: Outcome) -> Fact:
@@ -49,6 +52,10 @@ def reasons(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _death(crashed: Crashed) -> str:
+    """The cause, the last thing it said, and the innermost frame of faulthandler's stack."""
     cause = crashed.signal or f"exit code {crashed.exit_code}"
-    last = crashed.stderr_tail.strip().splitlines()[-1:]
-    return " | ".join([f"{crashed.phase}: child died of {cause}", *last])
+    lines = [line.strip() for line in crashed.stderr_tail.splitlines() if line.strip()]
+    said = list(takewhile(lambda line: not line.startswith("Fatal Python error"), lines))
+    frames = (re.fullmatch(r'File "(.*)", (line \d+) in (.*)', line) for line in lines)
+    inner = [f"in {f[3]}, {public(f[1])} {f[2]}" for f in frames if f]
+    return " | ".join([f"{crashed.phase}: child died of {cause}", *said[-1:], *inner[:1]])

@@ -7,6 +7,7 @@ from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import Crashed, Raised, TimedOut
 from attnprobe.errors import UnusableHost
 from attnprobe.info.child import claims, facts
+from attnprobe.info.words import reasons
 from tests.unit.fake_child import FakeChild, Said
 
 FINE = Claim(True, "available", package="xformers", version="0.0.35")
@@ -24,6 +25,22 @@ def test_a_death_is_charged_to_the_backend_that_was_asked() -> None:
     found = claims(child, ["eager", "flash-attn-3", "varlen"])
     assert found["eager"] == found["varlen"] == FINE
     assert found["flash-attn-3"].error == "claims: child died of SIGSEGV | last words"
+
+
+def test_last_words_are_those_that_help() -> None:
+    """What the library said before it died, and where: not the bottom of faulthandler's stack."""
+    tail = (
+        "terminate called after throwing an instance of 'c10::Error'\n"
+        "Fatal Python error: Aborted\n\n"
+        "Current thread 0x00007f (most recent call first):\n"
+        '  File "/home/someone/lib/site-packages/flash_attn/__init__.py", line 3 in <module>\n'
+        '  File "/home/someone/attnprobe/bootstrap.py", line 34 in <module>\n'
+    )
+    (said,) = reasons(Crashed("claims", "SIGABRT", stderr_tail=tail))
+    assert said == (
+        "claims: child died of SIGABRT | terminate called after throwing an instance of 'c10::Error'"
+        " | in <module>, site-packages/flash_attn/__init__.py line 3"
+    )
 
 
 def test_a_package_that_hung_once_gets_less_time() -> None:
