@@ -10,7 +10,7 @@ from typing import Any
 
 from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import Outcome, Raised
-from attnprobe.worker.confine import confine
+from attnprobe.worker.confine import confine, show_stacks
 from attnprobe.worker.guard import Phases, guarded, outcome_of
 from attnprobe.worker.preload import locate, preload
 from attnprobe.worker.protocol import read_trial
@@ -21,6 +21,7 @@ Answer = Callable[..., Outcome]
 
 def main(told: Mapping[str, Any]) -> None:
     """Entry of a child that was started as a process of its own, without a fork server."""
+    show_stacks()
     if told["preload"]:
         send(told["answers"], {"loaded": preload(told["entry"])})
     serve(told, told["requests"], told["answers"], told["host"])

@@ -27,8 +27,14 @@ def die_with_parent(signum: signal.Signals, parent: int) -> None:
         os._exit(1)
 
 
+def show_stacks() -> None:
+    """From now on a fatal signal prints the Python stack to stderr, and SIGUSR1 does so at any time."""
+    faulthandler.enable(2)
+    faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
+
+
 def confine(parent: int, memory_limit_bytes: int | None) -> None:
-    """Makes this process a child that may crash: own session, no core file, stacks on demand.
+    """Makes this process a child that may crash: own session, no core file, bounded memory.
 
     Args:
         parent: Process id of whoever started it.
@@ -41,8 +47,6 @@ def confine(parent: int, memory_limit_bytes: int | None) -> None:
     # When memory runs out it is this process that goes, not the host; without /proc the kernel chooses.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
-    faulthandler.enable(2)
-    faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
     if memory_limit_bytes is not None:
         limit = _address_space() + memory_limit_bytes
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

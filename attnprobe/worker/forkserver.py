@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attnprobe.worker.child import serve
-from attnprobe.worker.confine import die_with_parent
+from attnprobe.worker.confine import die_with_parent, show_stacks
 from attnprobe.worker.preload import preload
 from attnprobe.worker.wire import send
 
@@ -32,6 +32,7 @@ def main(told: Mapping[str, Any]) -> None:
     `{"do": "end", "pid", "within_s"}` -> `{"ended": exit code}`, negative for a signal.
     """
     control = socket.socket(fileno=told["answers"])
+    show_stacks()
     die_with_parent(signal.SIGKILL, told["host"])  # while an import may hang
     if told["preload"]:
         send(control.fileno(), {"loaded": preload(told["entry"])})

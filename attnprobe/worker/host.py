@@ -109,6 +109,10 @@ class Worker:
         Args:
             message: A request of worker/protocol.py.
             deadline_s: Seconds until the child is killed; starting it does not count.
+
+        Raises:
+            UsageError: The interpreter is no Python, or too old.
+            UnusableHost: It did not start in time.
         """
         return self._ask(message, deadline_s)[0]
 

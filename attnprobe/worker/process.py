@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -95,7 +96,8 @@ class Process:
     def stack(self) -> str:
         """What faulthandler prints of a process that hangs."""
         self.log.forget()
-        os.kill(self.pid, signal.SIGUSR1)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGUSR1)
         until = time.monotonic() + _DUMP_S
         while (left := until - time.monotonic()) > 0 and not self._answers.ended:
             self._take_in(left)

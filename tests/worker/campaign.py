@@ -1,4 +1,4 @@
-"""A host that runs slow trials into a session until it is killed: `campaign.py FILE TRIALS ENTRY [PYTHON]`."""
+"""A host that runs slow trials until it is killed: `campaign.py FILE TRIALS ENTRY [PYTHON]`."""
 
 from __future__ import annotations
 

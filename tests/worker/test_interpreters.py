@@ -104,6 +104,7 @@ def test_a_torch_whose_import_never_ends_is_a_fact(make_environment: MakeEnviron
         str(make_environment("hung", (), hang)), entry=DEEDS, start_deadline_s=2.0
     ) as worker:
         assert "did not end in time" in worker.interpreter.torch_error
+        assert "torch/__init__.py" in worker.interpreter.torch_error
         assert outcome(worker, "ok") == Measured("said")
 
 

@@ -82,9 +82,11 @@ def test_killing_the_host_ends_an_import_that_hangs(
     campaign: Campaign, make_environment: MakeEnvironment
 ) -> None:
     """A server that cannot see its closed socket yet is ended by the kernel."""
-    hang = {"torch/__init__.py": "import time; time.sleep(1000)"}
+    code = "import os, time\nopen(os.environ['ATTNPROBE_TEST_TALLY'], 'w').write('here')\n"
+    hang = {"torch/__init__.py": code + "time.sleep(1000)"}
     host = campaign.start(str(make_environment("hung", (), hang)))
-    assert len(left(campaign.mark, expected=2)) == 2  # the host and its server
+    while not campaign.executed():
+        time.sleep(0.02)
     host.kill()
     host.wait()
     assert campaign.orphans() == []
