@@ -64,12 +64,14 @@ def test_every_family_is_drawn_here() -> None:
     assert {make.__name__.replace("_", "-") for make in drawn} == set(masks.names())
 
 
+@settings(deadline=None)
 @given(any_mask)
 def test_text_reads_back_as_the_same_mask(mask: Mask) -> None:
     """`parse` is the inverse of `Mask.text`."""
     assert masks.parse(mask.text) == mask
 
 
+@settings(deadline=None)
 @given(any_mask, lengths, lengths)
 def test_tensors_say_what_ints_say(mask: Mask, Mq: int, Mkv: int) -> None:
     """Broadcast int64 and int32 tensors give the booleans that Python ints give."""
@@ -79,7 +81,7 @@ def test_tensors_say_what_ints_say(mask: Mask, Mq: int, Mkv: int) -> None:
         assert mask.allows(i, j, Mq, Mkv).tolist() == wanted
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(any_mask, lengths, lengths)
 def test_vmap_says_what_ints_say(mask: Mask, Mq: int, Mkv: int) -> None:
     """Under vmap, as flex calls a mask_mod, with int32 scalars."""
@@ -90,6 +92,7 @@ def test_vmap_says_what_ints_say(mask: Mask, Mq: int, Mkv: int) -> None:
     assert over_both(i, j).tolist() == wanted
 
 
+@settings(deadline=None)
 @given(aligns.flatmap(lambda a: st.tuples(families(a), families(a))), lengths, lengths)
 def test_and_is_the_intersection(pair: tuple[Mask, Mask], Mq: int, Mkv: int) -> None:
     """A pair is allowed by `a & b` where both allow it."""
@@ -101,6 +104,7 @@ def test_and_is_the_intersection(pair: tuple[Mask, Mask], Mq: int, Mkv: int) -> 
             assert bool(both.allows(i, j, Mq, Mkv)) == bool(wanted)
 
 
+@settings(deadline=None)
 @given(any_mask, lengths)
 def test_alignment_is_irrelevant_where_lengths_agree(mask: Mask, M: int) -> None:
     """With Mq = Mkv both corners draw the same picture."""
@@ -109,6 +113,7 @@ def test_alignment_is_irrelevant_where_lengths_agree(mask: Mask, M: int) -> None
     assert mask.picture(M, M) == moved.picture(M, M)
 
 
+@settings(deadline=None)
 @given(sides, sides, aligns, lengths, lengths)
 def test_a_band_is_idle_when_the_matrix_is_full(
     left: int | None, right: int | None, align: Align, Mq: int, Mkv: int
@@ -119,6 +124,7 @@ def test_a_band_is_idle_when_the_matrix_is_full(
     assert mask.is_idle(Mq, Mkv) == every
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_a_mask_or_a_usage_error(text: str) -> None:
     """Nothing else escapes `parse`."""

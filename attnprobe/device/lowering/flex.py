@@ -84,12 +84,15 @@ def mask_mod(case: Case, documents: Documents | None) -> MaskMod:
 def score_mod(inputs: Inputs, documents: Documents | None) -> ScoreMod | None:
     """softcap(score) + ALiBi + bias, in this order; None when the score is plain.
 
-    A bias is captured as `inputs.bias` itself, so its gradient arrives there.
+    A bias is captured as a view of `inputs.bias`, so its gradient arrives there.
     """
     case = inputs.case
     if case.score.is_plain:
         return None
-    cap, bias, d = case.score.softcap, inputs.bias, documents
+    cap, d = case.score.softcap, documents
+    sizes = () if inputs.bias is None else inputs.bias.shape
+    full = [n for n, size in enumerate(sizes) if size > 1]
+    table = None if inputs.bias is None else inputs.bias.squeeze()  # indexed by the full dims alone
     slope = slopes(case.Hq).to(inputs.q.device, torch.float32) if case.score.alibi else None
     Mq, Mkv = case.Mq, case.Mkv
 
@@ -102,9 +105,9 @@ def score_mod(inputs: Inputs, documents: Documents | None) -> ScoreMod | None:
             else:
                 distance = d.i[b, i] + d.Mkv[b, i] - d.Mq[b, i] - d.j[b, j]
             score = score - slope[h] * distance.abs()
-        if bias is not None:
-            at = (n if size > 1 else 0 for n, size in zip((b, h, i, j), bias.shape, strict=True))
-            score = score + bias[tuple(at)]
+        if table is not None:
+            at = (b, h, i, j)
+            score = score + (table[tuple(at[n] for n in full)] if full else table)
         return score
 
     return modified
