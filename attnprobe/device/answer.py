@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from time import perf_counter
 
 import torch
-from torch import Tensor
 
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Outcome, Refused
@@ -17,10 +15,10 @@ from attnprobe.core.parity import Failure, Parity
 from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Trial
 from attnprobe.device import backends, reference, room
-from attnprobe.device.backends import _leaves
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs, Outputs, make
+from attnprobe.device.launch import launch
 from attnprobe.device.lowering.base import Refusal
 from attnprobe.device.measure import measure, observe, unexpected
 from attnprobe.device.numerics.judge import judge
@@ -79,7 +77,7 @@ def _run(
     if case.dropout_p:
         torch.manual_seed(case.seed)
     try:
-        launched = _launch(prepared, inputs, announce)
+        launched = launch(prepared, inputs, announce)
     except (RuntimeError, ValueError, AssertionError) as error:
         if isinstance(error, NotImplementedError) or NO_KERNEL.search(str(error)):
             return Refused("library", (str(error) or type(error).__name__,))
@@ -93,12 +91,12 @@ def _run(
     truth = _reference(case)
     announce("verify")
     parity = _verdict(backend, prepared, launched.outputs, inputs, truth)
-    seen, unexpected = _kernels(backend, prepared, trial)
+    seen, foreign = _kernels(backend, prepared, trial)
     timing = None
     if trial.question == "time":
         announce("time")
         timing = _timing(backend, prepared, inputs, parity, launched.first_call_s)
-    return Measured(prepared.form, parity, timing, seen, unexpected)
+    return Measured(prepared.form, parity, timing, seen, foreign)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -132,69 +130,6 @@ def _too_large(case: Case, backend: Backend) -> Refused | None:
         forget()
         lacking = room.lacking(case, backend.materialises)
     return Refused("memory", lacking) if lacking else None
-
-
-@dataclass(frozen=True)
-class _Launched:
-    outputs: Outputs
-    first_call_s: float
-
-
-def _launch(
-    prepared: Prepared, inputs: Inputs, announce: Callable[[str], None]
-) -> _Launched | Failure:
-    """Forward, backward and log-sum-exp, canonical; a Failure when the output is no output at all."""
-    case, layout = inputs.case, prepared.layout
-    start = perf_counter()
-    native = prepared.launch()
-    _wait(case)
-    first_call_s = perf_counter() - start
-    wrong = _malformed(native, prepared, case)
-    if wrong:
-        return wrong
-    lse = None
-    if prepared.lse is not None:
-        with torch.no_grad():
-            lse = prepared.lse()
-    gradients: dict[str, Tensor] = {}
-    if case.wants_backward:
-        announce("backward")
-        gradients = _gradients(native, prepared, inputs)
-        _wait(case)
-    found = {
-        f"d{name}": layout.canonical(name, g) for name, g in gradients.items() if name != "bias"
-    }
-    if "bias" in gradients:
-        found["dbias"] = _leaves.bias_gradient(inputs, gradients["bias"])
-    return _Launched(Outputs(layout.canonical("out", native.detach()), lse, **found), first_call_s)
-
-
-def _gradients(native: Tensor, prepared: Prepared, inputs: Inputs) -> dict[str, Tensor]:
-    """By leaf; what the library gives no gradient for is left out, and the judge calls it missing."""
-    wanted = {name: leaf for name, leaf in prepared.leaves.items() if leaf.requires_grad}
-    if not native.requires_grad or not wanted:
-        return {}
-    dout = prepared.layout.native("out", inputs.dout)
-    given = torch.autograd.grad(native, tuple(wanted.values()), dout, allow_unused=True)
-    return {name: g for name, g in zip(wanted, given, strict=True) if g is not None}
-
-
-def _malformed(native: object, prepared: Prepared, case: Case) -> Failure | None:
-    if not isinstance(native, Tensor):
-        return Failure("type", f"returned {type(native).__name__}, not a tensor")
-    if native.dtype is not getattr(torch, case.dtype):
-        return Failure("dtype", f"returned {native.dtype}; the inputs are torch.{case.dtype}")
-    if native.device.type != case.device.partition(":")[0]:
-        return Failure(
-            "device", f"returned a tensor on {native.device}; inputs are on {case.device}"
-        )
-    try:
-        shape = tuple(prepared.layout.canonical("out", native.detach()).shape)
-    except (IndexError, RuntimeError, ValueError):
-        shape = tuple(native.shape)
-    if shape != case.out_shape:
-        return Failure("shape", f"returned shape {shape}; expected {case.out_shape}")
-    return None
 
 
 def _verdict(
@@ -237,9 +172,3 @@ def _timing(
     # a copy of the inputs would have to be compiled for anew
     prepare = None if backend.compiles else backend.prepare
     return measure(prepared, inputs, prepare=prepare, first_call_s=first_call_s)
-
-
-def _wait(case: Case) -> None:
-    """Lets an asynchronous error surface in the phase that caused it."""
-    if case.device.startswith("cuda"):
-        torch.cuda.synchronize()

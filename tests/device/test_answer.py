@@ -259,6 +259,18 @@ def test_another_kernel_than_the_one_asked_for_is_told(monkeypatch: pytest.Monke
     assert "no_such_kernel" in outcome.unexpected_kernel
 
 
+def test_kernels_are_looked_at_once_where_only_the_result_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first check of a backend, dtype and kind of mask; the next is spared the profiler."""
+    monkeypatch.setattr(module, "_observed", set())
+    first, second = ask("sdpa-math"), ask("sdpa-math")
+    assert isinstance(first, Measured)
+    assert isinstance(second, Measured)
+    assert first.kernels
+    assert not second.kernels
+
+
 def test_the_own_share_of_a_trial_is_below_five_milliseconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

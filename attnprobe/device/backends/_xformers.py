@@ -69,7 +69,7 @@ class XformersOp(Backend):
         forward = [self._operators()[0]] if self.module else fmha().ALL_FW_OPS
         named = [(op.NAME, bool(op.is_available())) for op in forward]
         words = [f"{name}: {'available' if there else 'unavailable'}" for name, there in named]
-        return any(there for _, there in named), ", ".join((*words, *load_failure()))
+        return any(there for _, there in named), "; ".join((", ".join(words), *load_failure()))
 
     def _operators(self) -> tuple[Any, Any]:
         """(FwOp, BwOp); BwOp is None for an operator that has no backward."""
@@ -166,12 +166,14 @@ def _by_operator(message: str) -> list[str]:
 def load_failure() -> tuple[str, ...]:
     """Why xFormers' own library did not load, in its words; without it every CUDA call is refused."""
     library = importlib.import_module("xformers._cpp_lib")
-    failure = getattr(library, "_cpp_library_load_exception", None)
+    failure: BaseException | None = getattr(library, "_cpp_library_load_exception", None)
     if failure is None:
         return ()
-    cause = failure.__cause__ or failure.__context__
-    words = [str(e).strip().splitlines()[0] for e in (failure, cause) if e is not None and str(e)]
-    return (f"xFormers' library did not load: {'; '.join(words)}",)
+    said = []
+    while failure is not None:
+        said.append(" ".join(str(failure).split()).partition(" Please ")[0])
+        failure = failure.__cause__
+    return (f"xFormers' library did not load: {'; '.join(said)}",)
 
 
 def canonical_lse(lse: Tensor, case: Case) -> Tensor:
