@@ -85,7 +85,7 @@ class Column:
     align: Literal["left", "right"] = "left"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", plain.line(self.name, 40))
+        object.__setattr__(self, "name", plain.short(self.name, 40))
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Matrix:
         return line(*entries)[:-1]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", tuple(plain.line(c, 40) for c in self.columns))
-        rows = tuple((plain.line(name, 60), cells) for name, cells in self.rows)
+        object.__setattr__(self, "columns", tuple(plain.short(c, 40) for c in self.columns))
+        rows = tuple((plain.short(name, 60), cells) for name, cells in self.rows)
         object.__setattr__(self, "rows", rows)
 
 

@@ -34,6 +34,12 @@ def line(text: str, limit: int = LINE_LIMIT) -> str:
     return f"{spelled[:limit]}... ({len(text):,} characters in all)"
 
 
+def short(text: str, limit: int) -> str:
+    """One printable line of at most `limit` characters, for a name that must keep its place."""
+    made = line(text)
+    return made if len(made) <= limit else f"{made[: limit - 3]}..."
+
+
 def block(text: str, limit: int = BLOCK_LIMIT) -> str:
     """Several printable lines; of a long text the end, where a traceback says what happened."""
     tail = without_escapes(text[-8 * limit :]).expandtabs(4)

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from attnprobe.core import units
 from attnprobe.core.case import Case
+from attnprobe.core.mask import NONE
 from attnprobe.core.outcome import Measured
 from attnprobe.core.parity import QUANTITIES, Parity, Quantity
 from attnprobe.core.report import Report
+from attnprobe.core.score import Score
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.backends import absent_everywhere
@@ -92,13 +94,18 @@ def _whatever_the_dtype(case: Case) -> Case:
 
 
 def _row_names(cases: Iterable[Case]) -> dict[Case, str]:
-    """The name of each case, with its shape where two cases share a name."""
-    named = reading.grouped(cases, reading.case_name)
-    return {
-        case: name if len(same) == 1 else f"{name} ({case.edit(name='').label})".replace("  ", " ")
-        for name, same in named.items()
-        for case in same
-    }
+    """The name of each case; where two share one, with as much of the shape as tells them apart."""
+    names: dict[Case, str] = {}
+    for name, same in reading.grouped(cases, reading.case_name).items():
+        for plain, alike in reading.grouped(same, _without_mask).items():
+            for case in alike:
+                shape = plain if len(alike) == 1 else reading.shape(case)
+                names[case] = name if len(same) == 1 else f"{name} ({shape})"
+    return names
+
+
+def _without_mask(case: Case) -> str:
+    return reading.shape(case.edit(mask=NONE, score=Score()))
 
 
 def _counts(records: list[Record]) -> Table:

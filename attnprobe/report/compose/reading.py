@@ -44,7 +44,12 @@ def in_state(records: Iterable[Record], *states: State) -> list[Record]:
 
 def case_name(case: Case) -> str:
     """What people call the case; its dtype is told apart."""
-    return case.name or case.label.replace(f" {case.dtype}", "")
+    return case.name or shape(case)
+
+
+def shape(case: Case) -> str:
+    """The label of the case without its dtype: `B2 H8/2 M512x1024 K64 causal(align=top-left)`."""
+    return " ".join(case.edit(dtype="").label.split())
 
 
 def dtype(case: Case) -> str:

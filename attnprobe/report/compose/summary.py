@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from attnprobe.core import units
+from attnprobe.core.outcome import Outcome, Refused
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
+from attnprobe.report import plain
 from attnprobe.report.compose import reading
-from attnprobe.report.compose.broken import cases, describe
+from attnprobe.report.compose.broken import REFUSED_BY, cases, describe
 from attnprobe.report.compose.glyphs import BROKEN, REFUSED, REROUTED, RIGHT, WRONG, state
 from attnprobe.report.compose.timing import fastest, ranked
 from attnprobe.report.document import (
@@ -86,26 +88,34 @@ def _wrong(report: Report) -> tuple[Inline, ...]:
 def _broken(report: Report) -> tuple[Inline, ...]:
     claimed = {f.name for f in report.backends if reading.claims_falsely(f)}
     found = [r for r in reading.in_state(report.records, BROKEN) if r.trial.backend not in claimed]
-    causes = reading.grouped(found, lambda r: (r.trial.backend, describe(r.outcome)))
+    causes = reading.grouped(found, lambda r: (r.trial.backend, r.outcome.kind, _phase(r)))
     return tuple(
-        line(Span("! ", "bad"), code(backend), f" {words} (", cases(same, 2), ")")
-        for (backend, words), same in causes.items()
+        line(
+            Span("! ", "bad"),
+            code(backend),
+            f" {_first([describe(r.outcome) for r in same])} ({cases(same, 2)})",
+        )
+        for (backend, _, _), same in causes.items()
     )
+
+
+def _phase(record: Record) -> str:
+    return getattr(record.outcome, "phase", "")
 
 
 def _false_claims(report: Report) -> tuple[Inline, ...]:
     false = [f for f in report.backends if reading.claims_falsely(f)]
-    causes = reading.grouped(false, lambda f: (f.fact, f.reasons, f.fix))
+    causes = reading.grouped(false, lambda f: (f.fact, f.reasons[:1], f.fix))
     return tuple(
         line(
             Span("≠ ", "bad"),
             *codes(f.name for f in same),
             f" {'says' if len(same) == 1 else 'say'}: available. Launched: ",
             Span(fact.replace("_", " "), "bad"),
-            f", {'; '.join(reasons) or 'without a reason'}.",
+            f", {_first([r for f in same for r in f.reasons])}.",
             f" Fix: {fix}" if fix else "",
         )
-        for (fact, reasons, fix), same in causes.items()
+        for (fact, _, fix), same in causes.items()
     )
 
 
@@ -113,15 +123,30 @@ def _refused_throughout(report: Report) -> tuple[Inline, ...]:
     claimed = {f.name for f in report.backends if reading.claims_falsely(f)}
     by_backend = reading.grouped(report.records, lambda r: r.trial.backend)
     never = {
-        backend: describe(same[0].outcome)
+        backend: [_reason(r.outcome) for r in same]
         for backend, same in by_backend.items()
         if backend not in claimed and len(reading.in_state(same, REFUSED)) == len(same)
     }
-    causes = reading.grouped(never, lambda backend: never[backend])
+    causes = reading.grouped(never, lambda backend: never[backend][0])
     return tuple(
-        line(Span("- ", "weak"), *codes(names), f" ran in no trial: {words}")
-        for words, names in causes.items()
+        line(*codes(names), f" ran in no trial: {_first([r for n in names for r in never[n]])}")
+        for names in causes.values()
     )
+
+
+def _reason(outcome: Outcome) -> str:
+    match outcome:
+        case Refused(by=by, reasons=(first, *_)):
+            return f"{REFUSED_BY[by]}: {first}"
+        case _:
+            return describe(outcome)
+
+
+def _first(reasons: list[str]) -> str:
+    """The first of several reasons, shortened; the details are further down."""
+    different = len(set(reasons)) - 1
+    more = f" (and {different} more)" if different > 0 else ""
+    return plain.short(reasons[0], 240) + more if reasons else "without a reason"
 
 
 def _rerouted(report: Report) -> tuple[Inline, ...]:
