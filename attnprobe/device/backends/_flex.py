@@ -23,20 +23,18 @@ from attnprobe.device.lowering import flex
 from attnprobe.device.lowering.base import Refusal
 
 
-def prepare(
-    inputs: Inputs, call: Callable[..., Any], give_lse: bool, reset: bool = True
-) -> Prepared | Refusal:
+def prepare(inputs: Inputs, call: Callable[..., Any], ask_lse: bool) -> Prepared | Refusal:
     """A call of flex_attention.
 
     Dynamo keeps at most eight versions of a function and then runs it uncompiled or raises
-    (`torch._dynamo.config.recompile_limit`); every case is a new version, so its memory is emptied here.
-    Compiled code stays on disk in inductor's cache.
+    (`torch._dynamo.config.recompile_limit`); every case is a new version, so its memory is emptied
+    here. Compiled code stays on disk in inductor's cache.
 
     Args:
         inputs: The case's tensors.
         call: `flex_attention`, compiled or not.
-        give_lse: Whether the log-sum-exp is worth a second call, which compiles once more.
-        reset: Whether to empty dynamo's memory.
+        ask_lse: Whether every launch asks for the log-sum-exp too: a call without it would be traced
+            anew for the one with it, and with it the compiled form launches one more small kernel.
     """
     case = inputs.case
     if case.wants_backward and case.device == "cpu":
@@ -52,20 +50,25 @@ def prepare(
     lowered = flex.lower(inputs)
     if isinstance(lowered, Refusal):
         return lowered
-    if reset:
-        torch._dynamo.reset()
+    torch._dynamo.reset()
     q, k, v, arguments = leaves["q"], leaves["k"], leaves["v"], lowered.arguments
+    if not ask_lse:
+        return Prepared(lambda: call(q, k, v, **arguments), leaves, BHMK(), lowered.form)
+    arguments = arguments | _asking_for_lse()
+    latest: list[Tensor] = []
 
     def launch() -> Tensor:
-        out: Tensor = call(q, k, v, **arguments)
+        out: Tensor
+        out, given = call(q, k, v, **arguments)
+        latest[:] = [(given if isinstance(given, Tensor) else given.lse).detach()]
         return out
 
     def lse() -> Tensor:
-        given = call(q, k, v, **arguments, **_asking_for_lse())[1]
-        found: Tensor = given if isinstance(given, Tensor) else given.lse
-        return found.detach().to(torch.float32)
+        if not latest:
+            launch()
+        return latest[0].to(torch.float32)
 
-    return Prepared(launch, leaves, BHMK(), lowered.form, lse if give_lse else None)
+    return Prepared(launch, leaves, BHMK(), lowered.form, lse)
 
 
 def _asking_for_lse() -> dict[str, Any]:

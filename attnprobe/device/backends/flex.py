@@ -1,7 +1,7 @@
 """flex_attention compiled to one Triton (CUDA) or C++ (CPU) kernel for each mask and score.
 
 Source: https://docs.pytorch.org/docs/stable/nn.attention.flex_attention.html. The log-sum-exp is not
-asked for: it would compile every case a second time.
+asked for: that would compile every case a second time, or time one kernel too many.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Flex(Backend):
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """`fullgraph`: a graph break is an error, not a silent run without compilation."""
         call = torch.compile(flex_attention, fullgraph=True, dynamic=False)
-        return _flex.prepare(inputs, call, give_lse=False)
+        return _flex.prepare(inputs, call, ask_lse=False)
 
 
 BACKEND = Flex()

@@ -34,7 +34,7 @@ class FlexEager(Backend):
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """BlockMask and score_mod; no backward on the CPU."""
-        return _flex.prepare(inputs, flex_attention, give_lse=True)
+        return _flex.prepare(inputs, flex_attention, ask_lse=True)
 
 
 BACKEND = FlexEager()

@@ -57,7 +57,6 @@ class Njt(Backend):
     """Full padded tensors count as B sequences of equal length."""
 
     name = "njt"
-    materialises = True  # on the CPU, where math is all there is; elsewhere an estimate from above
 
     def claim(self) -> Claim:
         """Part of torch; says nothing of itself."""
