@@ -75,6 +75,13 @@ def test_flops_match_the_published_convention():
     assert cost.flops(case, "fwd+bwd") == both
 
 
+def test_flops_tell_the_head_dim_of_values_from_that_of_keys():
+    """S, dQ and dK cost K a pair; dP, dV and the output Kv."""
+    case = Case(1, 1, 1, 10, 10, 192, 128)
+    assert cost.flops(case, "fwd") == 100 * 2 * (192 + 128)
+    assert cost.flops(case, "bwd") == 100 * 2 * (3 * 192 + 2 * 128)
+
+
 def test_causal_pairs_of_a_long_square_are_half_and_the_diagonal():
     """131,072 tokens are counted at once, not one by one."""
     causal = masks.parse("causal", square=True)

@@ -71,6 +71,7 @@ def test_softmax_written_out_is_unfused():
         (("_fwd_kernel_splitK", "_splitK_reduce"), False),
         (("nvjet_hsh_128x256_64x4_1x2_h_bz_NNT", "void softmax_warp_forward<float>"), True),
         (("sm80_xmma_gemm_f32f32", "at::native::cunn_SoftMaxForward<8, float>"), True),
+        (("flash_fwd_splitkv_kernel", "void softmax_warp_forward<float>"), False),
         (("void at::native::vectorized_elementwise_kernel<4>",), False),
     ],
 )
