@@ -70,7 +70,7 @@ class Simulator:
         )
         if bug == "value-column-stale":
             v[..., -1] = v[..., 0]
-        S, slope, keep = self._scores(inputs, q, k)
+        S, slope = self._scores(inputs, q, k)
         out, lse = self._forward(S, v, dtype)
         P = torch.exp(S - lse[..., None]).nan_to_num(0.0)
         D = (g * out.to(dtype).float()).sum(-1, keepdim=True)
@@ -135,7 +135,7 @@ class Simulator:
             keep[..., (case.Mkv - 1) // TILE * TILE :] = False
         return keep
 
-    def _scores(self, inputs: Inputs, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _scores(self, inputs: Inputs, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         case = inputs.case
         S, slope = self._scale(inputs) * (q @ k.mT), torch.ones(())
         if case.score.softcap is not None:
@@ -149,7 +149,7 @@ class Simulator:
             g = torch.Generator().manual_seed(1)
             keep = keep & (torch.rand(keep.shape, generator=g) > 0.1)
         low = -1e4 if self.bug == "finite-mask" else -torch.inf
-        return S.masked_fill(~keep, low), slope, keep
+        return S.masked_fill(~keep, low), slope
 
     def _forward(self, S: Tensor, v: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         bug = self.bug

@@ -18,7 +18,7 @@ Run = Callable[[Inputs], Outputs]
 
 
 def allowed(case: Case, device: torch.device, keys: slice) -> Tensor:
-    """(Bc, 1, Tq, n) bool: which canonical queries attend which canonical keys, straight from the mask."""
+    """(Bc, 1, Tq, n) bool: which canonical queries attend which keys, straight from the mask."""
     Bc, _, Tq, _ = case.q_shape
     found = torch.zeros((Bc, 1, Tq, keys.stop - keys.start), dtype=torch.bool, device=device)
     j = torch.arange(keys.start, keys.stop, device=device)
@@ -45,9 +45,9 @@ def decodable(case: Case) -> str:
 def decode(run: Run, inputs: Inputs, passes: int = 64) -> tuple[Failure, ...]:
     """Reads the mask off a backend, forward and backward.
 
-    With q = 0 every attended key weighs 1/n. With v a one-hot block, out[i, c] is not 0 exactly where query
-    i attends key c of the block; with dout a one-hot block of queries, dv[j, c] is not 0 exactly where
-    query c attends key j *in the backward*. Blocks beyond `passes` are left out from the middle.
+    With q = 0 every attended key weighs 1/n. With v a one-hot block, out[i, c] is not 0 exactly where
+    query i attends key c of the block; with dout a one-hot block of queries, dv[j, c] is not 0 exactly
+    where query c attends key j *in the backward*. Blocks beyond `passes` are left out of the middle.
 
     Args:
         run: The backend.
@@ -132,9 +132,9 @@ def _blocks(length: int, step: int, passes: int) -> Iterator[int]:
 def leak(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
     """Rows that attend none of the replaced keys must not change by a single bit.
 
-    From several cuts on, keys and values become finite garbage (a NaN would spread in every right kernel:
-    0 * NaN); out, lse and dq of safe rows are compared, as far as a plain repeat of the run gives
-    the same bits. Slots of a packed row that belong to no sequence hold NaN from the first cut on.
+    From several cuts on, keys and values become finite garbage (a NaN would spread in every right
+    kernel: 0 * NaN); out, lse and dq of safe rows are compared, as far as a plain repeat of the run
+    gives the same bits. Slots of a packed row that belong to no sequence hold NaN throughout.
     """
     case, base, again = inputs.case, run(inputs), run(inputs)
     stable = [n for n in ("out", "lse", "dq") if _same(getattr(base, n), getattr(again, n))]
@@ -189,8 +189,8 @@ def _garbage(x: Tensor, where: Tensor, size: float) -> Tensor:
 def power_of_two(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
     """out(4 v) = 4 out and gradients(4 dout) = 4 gradients, bit for bit.
 
-    out is linear in v and gradients are linear in dout, and a factor of 4 changes no significand. Not for
-    float16, whose subnormals round on the way.
+    out is linear in v and gradients are linear in dout, and a factor of 4 changes no significand. Not
+    for float16, whose subnormals round on the way.
     """
     if inputs.case.dtype == "float16":
         return ()
@@ -212,7 +212,7 @@ def power_of_two(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
 
 
 def repeat(run: Run, inputs: Inputs, times: int = 3) -> dict[str, float]:
-    """Largest difference between repeats, per quantity; 0 is bitwise deterministic, inf is a NaN that moves."""
+    """Largest difference between repeats, per quantity: 0 is bitwise equal, inf a NaN that moves."""
     runs = [run(inputs) for _ in range(times)]
     found = {}
     for name in QUANTITIES:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attnprobe.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Format:
@@ -43,6 +45,8 @@ def of(dtype: str) -> Format:
     """The format of a case's dtype.
 
     Raises:
-        KeyError: A dtype for which no contract exists (float64 is the reference itself).
+        UsageError: A dtype for which no contract exists (float64 is the reference itself).
     """
+    if dtype not in _FORMATS:
+        raise UsageError(f"there is no numerics contract for {dtype}", fix=", ".join(_FORMATS))
     return _FORMATS[dtype]

@@ -10,14 +10,19 @@ from torch import Tensor
 
 from attnprobe.core.parity import QUANTITIES, Failure, Parity, Quantity, Verdict
 from attnprobe.device.inputs import Inputs, Outputs
-from attnprobe.device.numerics import contracts, levels, semantics
-from attnprobe.device.numerics.bounds import Bound, bound
+from attnprobe.device.numerics import contracts, semantics
+from attnprobe.device.numerics.bounds import bound
 from attnprobe.device.numerics.contracts import Contract
+from attnprobe.device.numerics.levels import Limits, Look, limits
 from attnprobe.device.numerics.ties import Ties, ties
 from attnprobe.device.reference import Reference
 
 NO_POWER = 0.1
 """Bound over truth, in RMS, above which a tensor is no evidence: an error of 10 % would pass."""
+
+
+REMEMBERED = 2**20
+"""Elements up to which a quantity's limits are kept with the reference."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,23 @@ class _Subject:
     inputs: Inputs
     ties: Ties
 
-    def bound(self, contract: Contract) -> Bound:
+    def limits(self, contract: Contract) -> Limits:
+        """What the contract allows; remembered, as several backends are judged by one reference."""
+        key = (self.name, contract.name)
+        known = self.reference.remembered.get(key)
+        if isinstance(known, Limits):
+            return known
         b = bound(self.name, self.reference, contract, self.inputs.case)
-        return b.only(self.compared, self.ties.of(self.name))
+        b = b.only(self.compared, self.ties.of(self.name))
+        found = limits(b, self.reference.level, self.ties.columns)
+        if self.got.numel() <= REMEMBERED:
+            self.reference.remembered[key] = found
+        return found
 
-    def error(self, b: Bound) -> Tensor:
-        return (self.got - b.truth).masked_fill(~self.compared, 0.0)
+    def error(self, allowed: Limits) -> Tensor:
+        """Zero where not compared, and where the truth overflows as the backend does."""
+        error = (self.got - allowed.truth).masked_fill(~self.compared, 0.0)
+        return error.nan_to_num(0.0, 0.0, 0.0)
 
 
 def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str) -> Parity:
@@ -92,15 +108,16 @@ def _subjects(outputs: Outputs, inputs: Inputs, reference: Reference) -> list[_S
         compared = torch.ones_like(got, dtype=torch.bool)
         if name in ("out", "lse", "dq"):
             compared = reference.has_keys[..., None].expand_as(got)
-        found.append(_Subject(name, got, compared, reference, inputs, tied))
+        if bool(compared.any()):
+            found.append(_Subject(name, got, compared, reference, inputs, tied))
     return found
 
 
 def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure | None]:
     name, got = subject.name, subject.got
-    b = subject.bound(contract)
+    allowed = subject.limits(contract)
     largest = math.inf if name == "lse" else contract.form.largest
-    bad = semantics.unexpected(got, b.truth, subject.compared, largest)
+    bad = semantics.unexpected(got, allowed.truth, subject.compared, largest)
     count = int(bad.sum())
     if count:
         where = tuple(int(n) for n in bad.nonzero()[0])
@@ -108,17 +125,10 @@ def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure 
         kinds = "NaN" if bool(got[bad].isnan().all()) else "inf or NaN"
         message = f"{name} holds {count} {kinds} of {got.numel()} elements, first at {where}"
         return worst, Failure("nonfinite", message)
-    tolerance = b.element(subject.reference.level)
-    error = subject.error(b)
-    error = error.nan_to_num(0.0, 0.0, 0.0)  # what is left here overflows as the truth does
-    looks = (
-        levels.element(error, tolerance),
-        levels.group(error, b, subject.ties.columns),
-        levels.gain(error, b),
-    )
+    error = subject.error(allowed)
+    looks = allowed.worst(error)
     top = max(looks, key=lambda look: look.ratio)
-    size, room = float(b.truth.norm()), float(tolerance.norm())
-    resolution = room / size if size else (math.inf if room else 0.0)
+    size, resolution = float(allowed.truth.norm()), allowed.resolution
     verdict: Verdict = "pass" if top.ratio <= 1.0 else "fail"
     if verdict == "pass" and resolution > NO_POWER:
         verdict = "no_power"
@@ -132,14 +142,14 @@ def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure 
     )
     if verdict != "fail":
         return quantity, None
-    return quantity, _accuracy(subject, contract, quantity, top, tolerance, error)
+    return quantity, _accuracy(subject, contract, quantity, top, allowed.tolerance, error)
 
 
 def _accuracy(
     subject: _Subject,
     contract: Contract,
     quantity: Quantity,
-    top: levels.Look,
+    top: Look,
     tolerance: Tensor,
     error: Tensor,
 ) -> Failure:
@@ -181,11 +191,7 @@ def _ladder(subjects: list[_Subject], quantities: dict[str, Quantity], held_to: 
 
 
 def _meets(subject: _Subject, contract: Contract) -> bool:
-    b = subject.bound(contract)
-    error = subject.error(b).nan_to_num(0.0, 0.0, 0.0)
-    if levels.element(error, b.element(subject.reference.level)).ratio > 1.0:
-        return False
-    return (
-        levels.group(error, b, subject.ties.columns).ratio <= 1.0
-        and levels.gain(error, b).ratio <= 1.0
-    )
+    allowed = subject.limits(contract)
+    error = subject.error(allowed)
+    looks = (allowed.element, allowed.group, allowed.gain)
+    return all(look(error).ratio <= 1.0 for look in looks)

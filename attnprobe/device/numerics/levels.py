@@ -22,9 +22,9 @@ class Look:
 
     Args:
         level: element, group or gain.
-        ratio: Error over bound; 1 is the limit.
+        ratio: Error over limit; 1 is allowed, more is not.
         index: Canonical index of the worst element, for level element.
-        where: Which group was worst: head, block of 16 rows, row, channel.
+        where: Which group was worst: head, 16 rows, row, channel.
     """
 
     level: str
@@ -33,18 +33,95 @@ class Look:
     where: str = ""
 
 
-def element(error: Tensor, tolerance: Tensor) -> Look:
-    """The worst single element."""
-    if error.numel() == 0:
-        return Look("element", 0.0)
-    ratio = error.abs() / (tolerance + TINY)
-    position = int(ratio.argmax())
-    worst = float(ratio.flatten()[position])
-    index = []
-    for size in reversed(ratio.shape):
-        index.append(position % size)
-        position //= size
-    return Look("element", worst, tuple(reversed(index)))
+@dataclass(frozen=True)
+class Limits:
+    """Everything of a bound that does not depend on what a backend returned.
+
+    Args:
+        truth: The reference, 0 where not compared.
+        tolerance: Per element.
+        groups: By kind of group, the largest root of the summed squared error.
+        pull: Weights of the least-squares slope of the error on the truth.
+        slopes: Largest slopes, per head and over all, not divided by the sum of weights.
+    """
+
+    truth: Tensor
+    tolerance: Tensor
+    groups: dict[str, Tensor]
+    pull: Tensor
+    slopes: tuple[Tensor, Tensor]
+
+    @property
+    def resolution(self) -> float:
+        """RMS of the tolerance over RMS of the truth."""
+        size, room = float(self.truth.norm()), float(self.tolerance.norm())
+        return room / size if size else (math.inf if room else 0.0)
+
+    def element(self, error: Tensor) -> Look:
+        """The worst single element."""
+        ratio = error.abs() / (self.tolerance + TINY)
+        position = int(ratio.argmax())
+        index = tuple(int(n) for n in torch.unravel_index(torch.tensor(position), ratio.shape))
+        return Look("element", float(ratio.flatten()[position]), index)
+
+    def group(self, error: Tensor) -> Look:
+        """The worst root-mean-square over a head, 16 rows, one row or one channel."""
+        sums = _sums(error**2)
+        ratios = {
+            name: float((sums[name].sqrt() / (limit + TINY)).max())
+            for name, limit in self.groups.items()
+        }
+        worst = max(ratios, key=lambda name: ratios[name])
+        return Look("group", ratios[worst], where=worst)
+
+    def gain(self, error: Tensor) -> Look:
+        """The slope of the error on the truth, per head and over all.
+
+        Catches an output that is right but for a factor like 1 + 2^-6, which single elements hide.
+        """
+        slope = (self.pull * error).sum((2, 3))
+        heads, total = self.slopes
+        worst = max(
+            float((slope.abs() / (heads + TINY)).max()),
+            float(slope.sum().abs() / (total + TINY)),
+        )
+        return Look("gain", worst)
+
+    def worst(self, error: Tensor) -> tuple[Look, Look, Look]:
+        """All three."""
+        return self.element(error), self.group(error), self.gain(error)
+
+
+def limits(b: Bound, level: float, columns_alike: bool) -> Limits:
+    """The limits that follow from a bound.
+
+    Args:
+        b: The bound, zero where not compared.
+        level: lambda.
+        columns_alike: True when columns may repeat each other, so that errors of a row are one error.
+    """
+    own = b.own()
+    pull = b.truth / (own + b.row + b.common + b.systematic**2 + TINY)
+    return Limits(
+        truth=b.truth,
+        tolerance=b.element(level),
+        groups=_group_limits(b, own, columns_alike),
+        pull=pull,
+        slopes=_slope_limits(b, own, pull),
+    )
+
+
+def _sums(x: Tensor, shared: bool = False) -> dict[str, Tensor]:
+    """Sums over every kind of group; `shared` squares each row's sum first: one error has it all."""
+    rows = x.sum(3)
+    rows = rows**2 if shared else rows
+    padded = functional.pad(rows, (0, -rows.shape[2] % 16))
+    return {
+        "head": rows.sum(2),
+        "16 rows": padded.view(*padded.shape[:2], -1, 16).sum(-1),
+        "row": rows,
+        "channel": (x**2 if shared else x).sum(2),
+    }
 
 
 def _tail(first: Tensor, second: Tensor, x: float) -> Tensor:
@@ -53,79 +130,44 @@ def _tail(first: Tensor, second: Tensor, x: float) -> Tensor:
     return first + 2.0 * math.sqrt(x) * root + 2.0 * x * root
 
 
-def group(error: Tensor, b: Bound, columns_alike: bool) -> Look:
-    """The worst root-mean-square over a head, 16 rows, one row or one channel.
+def _group_limits(b: Bound, own: Tensor, columns_alike: bool) -> dict[str, Tensor]:
+    """By Minkowski the norm of an error is at most the sum of the norms of its parts.
 
-    By Minkowski the norm of the error is at most the sum of the norms of its parts: independent and
-    row-shared errors by their chi-square tails (but not below what rounding the exact values alone
-    gives), common errors with one degree of freedom, systematic errors in full.
-
-    Args:
-        error: Zero where not compared, like the bound's parts.
-        b: The bounds.
-        columns_alike: True when columns may repeat each other, so that errors of a row are one error.
+    Independent and row-shared errors count by their chi-square tails (but not below what rounding the
+    exact values alone gives), common errors with one degree of freedom, systematic errors in full.
     """
-    if error.numel() == 0:
-        return Look("group", 0.0)
-    own = b.own()
-    squares = (error**2, own, own**2, b.row, b.row**2, b.common, b.systematic**2, b.rho**2)
-    parts = (*squares, b.rounded**2)
-    rows = [part.sum(3) for part in parts]
-    if columns_alike:
-        rows[2] = rows[1] ** 2
-    rows[4] = (
-        rows[3] ** 2
-    )  # what the columns of a row share is one error with the row's whole variance
-    looks = (
-        _look([x.sum(2) for x in rows], "head"),
-        _look([_blocks(x) for x in rows], "16 rows"),
-        _look(rows, "row"),
-        _look([part.sum(2) for part in parts], "channel"),
-    )
-    return max(looks, key=lambda found: found.ratio)
+    single, row, common = _sums(own), _sums(b.row), _sums(b.common)
+    single2 = _sums(own, shared=True) if columns_alike else _sums(own**2)
+    row2 = _sums(b.row, shared=True)
+    systematic, rho, rounded = _sums(b.systematic**2), _sums(b.rho**2), _sums(b.rounded**2)
+    found = {}
+    for name in single:
+        x = math.log(4.0 * max(single[name].numel(), 1) / ALPHA)
+        found[name] = (
+            torch.maximum(_tail(single[name], single2[name], x), rounded[name]).sqrt()
+            + torch.maximum(_tail(row[name], row2[name], x), rho[name]).sqrt()
+            + math.sqrt(1.0 + 2.0 * math.sqrt(x) + 2.0 * x) * common[name].sqrt()
+            + systematic[name].sqrt()
+        )
+    return found
 
 
-def _look(sums: list[Tensor], where: str) -> Look:
-    e2, own, own2, row, row2, common, systematic2, rho2, rounded2 = sums
-    x = math.log(4.0 * e2.numel() / ALPHA)
-    limit = (
-        torch.maximum(_tail(own, own2, x), rounded2).sqrt()
-        + torch.maximum(_tail(row, row2, x), rho2).sqrt()
-        + math.sqrt(1.0 + 2.0 * math.sqrt(x) + 2.0 * x) * common.sqrt()
-        + systematic2.sqrt()
-    )
-    return Look("group", float((e2.sqrt() / (limit + TINY)).max()), where=where)
-
-
-def _blocks(x: Tensor) -> Tensor:
-    padded = functional.pad(x, (0, -x.shape[2] % 16))
-    return padded.view(*padded.shape[:2], -1, 16).sum(-1)
-
-
-def gain(error: Tensor, b: Bound) -> Look:
-    """The weighted least-squares slope of the error on the truth, per head and over all.
-
-    Catches an output that is right but for a factor like 1 + 2^-6, which single elements hide.
-    """
-    if error.numel() == 0:
-        return Look("gain", 0.0)
-    own = b.own()
-    pull = b.truth / (own + b.row + b.common + b.systematic**2 + TINY)
+def _slope_limits(b: Bound, own: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
+    """Tails of the slope: independent, row-shared and common parts, systematic ones in full."""
     size = pull.abs()
-    rows = (size * b.row.sqrt()).sum(3)
     parts = (
-        (pull * error).sum((2, 3)),
         (size**2 * own).sum((2, 3)),
-        (rows**2).sum(2),
+        ((size * b.row.sqrt()).sum(3) ** 2).sum(2),
         (size * b.common.sqrt()).sum((2, 3)),
         (size * b.systematic).sum((2, 3)),
         (pull * b.rho).sum((2, 3)),
         (pull * b.rounded).sum((2, 3)),
     )
-    worst = 0.0
-    for view in (parts, tuple(x.sum().view(1) for x in parts)):
-        slope, s2, r2, common, systematic, rho, rounded = view
-        x = math.sqrt(2.0 * math.log(4.0 * max(slope.numel(), 1) / ALPHA))
-        limit = x * (s2.sqrt() + r2.sqrt() + common) + systematic + rho.abs() + rounded.abs()
-        worst = max(worst, float((slope.abs() / (limit + TINY)).max()))
-    return Look("gain", worst)
+
+    def limit(parts: tuple[Tensor, ...], count: int) -> Tensor:
+        single, row, common, systematic, rho, rounded = parts
+        x = math.sqrt(2.0 * math.log(4.0 * max(count, 1) / ALPHA))
+        noise = x * (single.sqrt() + row.sqrt() + common)
+        return noise + systematic + rho.abs() + rounded.abs()
+
+    return limit(parts, parts[0].numel()), limit(tuple(x.sum() for x in parts), 1)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnprobe.core.mask import Mask, Predicate
+from attnprobe.core.mask import Align, Mask, Predicate
 from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.numerics.judge import judge
 from attnprobe.device.reference import Reference, compute
@@ -92,7 +92,7 @@ def _mutants(inputs: Inputs, reference: Reference, right: Outputs) -> Iterator[t
         if m.left is None or m.left + m.right > 0:
             masks["one key too few"] = replace(m, right=m.right - 1)
     if case.Mq != case.Mkv and not m.is_none:
-        other = "top-left" if m.align == "bottom-right" else "bottom-right"
+        other: Align = "top-left" if m.align == "bottom-right" else "bottom-right"
         masks["the other alignment"] = Mask(m.left, m.right, other, m.predicates)
     for name, mask in masks.items():
         changed = replace(inputs, case=case.edit(mask=mask))

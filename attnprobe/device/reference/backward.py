@@ -27,6 +27,8 @@ class Cotangent:
         reach: How strongly a relative error of P moves U / (P W): the slope and, because the slope
             itself depends on the logit, 2 |tanh| / softcap; 1 without a soft cap.
         systematic: Per arithmetic, the bound on U's error, without that of D and of summation.
+        U2: U^2 and eta's share: its variance over u^2 / 3 when it is rounded.
+        stored: The same when logits, P, dP and dS are each stored; None when no contract stores them.
     """
 
     w: Weights
@@ -36,9 +38,11 @@ class Cotangent:
     dS: Tensor
     reach: Tensor | float
     systematic: tuple[Tensor, ...]
+    U2: Tensor
+    stored: Tensor | None
 
 
-def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows) -> Cotangent:
+def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cotangent:
     """The tile's cotangent; `rows` are those of tile `i`."""
     scores, level = tiles.scores, tiles.level
     w = tiles.weights(i, j, rows.safe, rows.top)
@@ -58,20 +62,17 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows) -> Cotangent:
         + kind.spread(scores.case.Kv, level) * scale_dP
         for kind, error, shift in zip(tiles.kinds, w.errors, rows.lse_systematic, strict=True)
     )
-    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic)
+    floor = w.kept(form.floor**2)
+    U2 = U**2 + floor
+    stored = None
+    if w.stored is not None:
+        P2, W2, tangent2 = w.P**2, W**2, tangent**2
+        stored = P2 * (tangent2 * (dP**2 + W2) + (tangent + bend) ** 2 * W2 * w.stored)
+        stored += U2 + floor * tangent2 * (P2 + W2)
+    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic, U2, stored)
 
 
-def unfused(t: Cotangent, form: Format) -> Tensor:
-    """Variance of U over u^2 / 3 when logits, P, dP and dS are each stored."""
-    w = t.w
-    tangent2 = 1.0 if w.slope is None else w.slope**2
-    P2, W2 = w.P**2, t.W**2
-    assert w.stored is not None
-    relative = t.U**2 + P2 * (tangent2 * (t.dP**2 + W2) + t.reach**2 * W2 * w.stored)
-    return relative + w.kept(form.floor**2) * (1.0 + tangent2 * (P2 + W2))
-
-
-def to_queries(tiles: Tiles, t: Cotangent, sums: Sums, form: Format) -> None:
+def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
     """Adds the tile's share of dq (without the factor s)."""
     scores, n = tiles.scores, tiles.scores.region.Mkv
     k, k2 = t.w.k, t.w.k**2
@@ -79,13 +80,12 @@ def to_queries(tiles: Tiles, t: Cotangent, sums: Sums, form: Format) -> None:
     size = t.U.abs()
     sums.add("truth", scores.weigh(t.U, k))
     sums.add("mean key", scores.weigh(flat, k))
-    U2 = t.U**2
-    sums.add("squares", scores.weigh(U2 + t.w.kept(form.floor**2), k2))
+    sums.add("squares", scores.weigh(t.U2, k2))
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + kind.spread(n, tiles.level) * size
         sums.add(f"systematic {a}", scores.weigh(bound, k.abs()))
-    if tiles.stores:
-        sums.add("unfused", scores.weigh(unfused(t, form), k2))
+    if t.stored is not None:
+        sums.add("unfused", scores.weigh(t.stored, k2))
         sums.add("scaled", scores.weigh(t.w.P * (t.reach * t.W) ** 2, k2))
 
 
@@ -107,23 +107,21 @@ def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
     return found
 
 
-def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form: Format) -> None:
+def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums) -> None:
     """Adds the tile's share of dk (without the factor s)."""
     scores = tiles.scores
     q = scores.q[:, :, i]
     q2, size = q**2, t.U.abs()
     flat = t.w.P if t.w.slope is None else t.w.P * t.w.slope
     sums.add("truth", t.U.mT @ q)
-    U2 = t.U**2
-    sums.add("squares", scores.gather(U2 + t.w.kept(form.floor**2), q2))
+    sums.add("squares", scores.gather(t.U2, q2))
     length = scores.groups * len(scores.rows)
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + flat * rows.D_systematic[a] + kind.spread(length, tiles.level) * size
         sums.add(f"systematic {a}", scores.gather(bound, q.abs()))
-    if not tiles.stores:
+    if t.stored is None or t.w.scaled is None:
         return
-    assert t.w.scaled is not None
-    sums.add("unfused", scores.gather(unfused(t, form), q2))
+    sums.add("unfused", scores.gather(t.stored, q2))
     both = scores.gather(flat**2, torch.cat([rows.D_fused * q2, rows.D_unfused * q2], -1))
     fused_common, unfused_common = torch.split(both, q.shape[-1], -1)
     moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)
@@ -143,10 +141,8 @@ def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form
     for a, kind in enumerate(tiles.kinds):
         each = w.errors[a] + rows.lse_systematic[a] + (kind.spread(length, tiles.level) + 2 * U32)
         sums.add(f"systematic {a}", scores.gather(w.P * each, size))
-    if not tiles.stores:
+    if w.stored is None or w.scaled is None:
         return
-    assert w.stored is not None
-    assert w.scaled is not None
     sums.add("unfused", scores.gather(P2 * (1.0 + w.stored) + floor, g2))
     sums.add("unfused_common", scores.gather(P2 * (rows.shift + w.scaled), g2))
     sums.add("worst", scores.gather(w.P + w.kept(form.floor), size))

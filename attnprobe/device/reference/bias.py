@@ -5,16 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from attnprobe.device.numerics.arithmetic import U32
-from attnprobe.device.numerics.formats import Format
-from attnprobe.device.reference.backward import Cotangent, unfused
+from attnprobe.device.reference.backward import Cotangent
 from attnprobe.device.reference.rows import Rows
 from attnprobe.device.reference.sums import Sums
 from attnprobe.device.reference.weights import Tiles
 
 
-def to_bias(
-    tiles: Tiles, i: slice, j: slice, t: Cotangent, rows: Rows, sums: Sums, form: Format
-) -> None:
+def to_bias(tiles: Tiles, i: slice, j: slice, t: Cotangent, rows: Rows, sums: Sums) -> None:
     """Adds the tile's share of dbias, in place, to sums of the bias's shape."""
     scores, bias = tiles.scores, tiles.scores.inputs.bias
     assert bias is not None
@@ -41,14 +38,18 @@ def to_bias(
     P2 = t.w.P**2
     size = t.dS.abs()
     add("truth", t.dS)
-    add("squares", t.dS**2 + t.w.kept(form.floor**2))
+    add("squares", t.U2 if t.w.slope is None else t.dS**2 + t.U2)
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         summing = kind.spread(length, tiles.level) + U32
         add(f"systematic {a}", error + t.w.P * rows.D_systematic[a] + summing * size)
-    if not tiles.stores:
+    if t.stored is None or t.w.stored is None or t.w.scaled is None:
         return
-    assert t.w.scaled is not None
-    add("unfused", unfused(t, form))
+    if t.w.slope is None:
+        add("unfused", t.stored)
+    else:  # dS lies before the soft cap, whose slope shrinks U and its variance
+        W2, floor = t.W**2, t.U2 - t.U**2
+        own = P2 * (t.dP**2 + W2 * (2.0 + t.w.stored)) + floor * (1.0 + P2 + W2)
+        add("unfused", own)
     add("fused_common", P2 * rows.D_fused)
     moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)
     add("unfused_common", P2 * rows.D_unfused + moved)

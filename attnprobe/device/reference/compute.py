@@ -105,16 +105,16 @@ def _region(work: Tiles, place: slice, room: int, store: Store) -> None:
             if masked(n, j):
                 continue
             own = rows.at(i)
-            t = backward.cotangent(work, i, j, own)
+            t = backward.cotangent(work, i, j, own, store.form)
             store.attended(region, j, t.w.logits.keep)
             if "q" in case.grads:
-                backward.to_queries(work, t, dq[n], store.form)
+                backward.to_queries(work, t, dq[n])
             if "k" in case.grads:
-                backward.to_keys(work, i, t, own, dk, store.form)
+                backward.to_keys(work, i, t, own, dk)
             if "v" in case.grads:
                 backward.to_values(work, i, t, own, dv, store.form)
             if case.wants_bias_grad:
-                bias.to_bias(work, i, j, t, own, store.dbias, store.form)
+                bias.to_bias(work, i, j, t, own, store.dbias)
         if dk:
             store.keys("dk", region, j, backward.finish_keys(work, dk, scores.scale))
         if dv:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -13,8 +13,8 @@ class Moments:
 
     A stored tensor x is rounded with variance `(u^2 x^2 + eta^2) / 3`; the sums here leave out the
     factor `u^2 / 3` (eta enters as eta / u of the case's dtype), so one pass serves every contract.
-    Variances are kept as standard deviations in float32, which has the range for them and half the
-    memory.
+    Variances are kept as standard deviations in float32 (bfloat16 in large cases), which have the range
+    for them.
 
     Args:
         systematic: Per arithmetic (`numerics.arithmetic.kinds`), the bound on what inner arithmetic
@@ -68,6 +68,7 @@ class Reference:
         attended: (Bc, Hkv, Tkv) bool: at least one compared query attends this key.
         level: lambda of the case (numerics.arithmetic.confidence).
         moments: By quantity: out, lse, dq, dk, dv, dbias.
+        remembered: What judges derive from it, kept for the next backend.
     """
 
     out: Tensor
@@ -82,3 +83,4 @@ class Reference:
     attended: Tensor
     level: float
     moments: dict[str, Moments]
+    remembered: dict[object, object] = field(default_factory=dict, repr=False, compare=False)

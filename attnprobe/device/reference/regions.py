@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from attnprobe.core.case import Case
 from attnprobe.core.mask import Mask
 
-SCRATCH_BYTES = {"cpu": 64 * 2**20, "cuda": 640 * 2**20}
+SCRATCH_BYTES = {"cpu": 64 * 2**20, "cuda": 384 * 2**20}
 """Memory that one tile's temporaries may take, whatever the lengths."""
 
 _TENSORS = 56

@@ -15,9 +15,15 @@ from attnprobe.device.reference.regions import Region
 from attnprobe.device.reference.sums import Sums
 from attnprobe.device.reference.weights import Tiles
 
+LARGE_BYTES = 512 * 2**20
+"""Key-side moments in float32 beyond which bfloat16 keeps them, whose 8 bits are enough for a bound."""
+
 
 class Store:
     """Truth in float64, moments in float32; a tensor is made when its first part arrives.
+
+    Large cases keep moments in bfloat16 and treat all errors of stored scores as shared by rows, which is
+    looser but safe: 131,072 keys of 8 heads then fit in 2 GiB beside inputs and truth.
 
     Args:
         inputs: The case's tensors.
@@ -33,6 +39,10 @@ class Store:
         held = Tq if index is None else len(index)
         self._rows = (Bc, Hq, held)
         self._keys = self.case.k_shape[:3]
+        key_elements = self._keys[0] * self._keys[1] * self._keys[2] * (self.case.K + self.case.Kv)
+        self._large = (
+            28 * key_elements > LARGE_BYTES
+        )  # seven moments of 4 bytes for each of dk and dv
         self._found: dict[str, dict[str, Tensor]] = {}
         self.dbias = Sums()
         self._next = 0
@@ -105,6 +115,9 @@ class Store:
 
     def keys(self, name: str, region: Region, j: slice, parts: dict[str, Tensor]) -> None:
         """One quantity of some keys."""
+        if self._large and "unfused" in parts:
+            shared = parts.pop("unfused_common", parts["unfused"].new_zeros(()))
+            parts["unfused_common"] = torch.hypot(parts.pop("unfused"), shared)
         start = region.kv.start
         there = slice(start + j.start, start + j.stop)
         self._write(name, self._keys, (region.batch, slice(None), there), parts)
@@ -119,7 +132,8 @@ class Store:
         found = self._found.setdefault(name, {})
         for part, x in parts.items():
             if part not in found:
-                dtype = torch.float64 if part == "truth" else torch.float32
+                small = torch.bfloat16 if self._large else torch.float32
+                dtype = torch.float64 if part == "truth" else small
                 fill = -torch.inf if (name, part) == ("lse", "truth") else 0.0
                 found[part] = x.new_full((*shape, *x.shape[3:]), fill, dtype=dtype)
             found[part][there] = x.to(found[part].dtype)
