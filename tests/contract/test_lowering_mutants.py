@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional
 from torch.nn.attention import flex_attention as flex_module
 
-from attnprobe.core.mask import Mask
+from attnprobe.core.mask import NONE, Mask
 from attnprobe.device.alibi import slopes
 from attnprobe.device.lowering import (
     band,
@@ -157,18 +157,13 @@ MUTANTS = {
         ),
         ("sdpa", "sdpa-causal-bias"),
     ),
-    "is_causal for bottom-right (njt)": Mutant(
+    "is_causal without a causal mask (njt)": Mutant(
         njt,
         "lower",
-        lambda lower: lambda inputs: lower(
-            replace(
-                inputs,
-                case=inputs.case.edit(
-                    mask=replace(inputs.case.mask, align="top-left")
-                    if inputs.case.mask.is_causal
-                    else inputs.case.mask
-                ),
-            )
+        lambda lower: lambda inputs: (
+            lower(replace(inputs, case=inputs.case.edit(mask=replace(NONE, right=0, align="top-left"))))
+            if inputs.case.mask.is_none
+            else lower(inputs)
         ),
         ("njt",),
     ),

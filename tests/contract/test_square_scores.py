@@ -155,8 +155,12 @@ def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("run", RUNS)
 def test_probabilities_are_those_of_the_formula(run: str) -> None:
     """Largest difference under 1e-5: float32 rounding is 1e-7 here, any wrong term above 1e-3."""
-    every = itertools.product(MASKS, SHAPES, SCORES)
-    found = {key: difference(run, key[0], key[1], SCORES[key[2]]) for key in every}
+    every = itertools.product(MASKS, SHAPES, (name for name in SCORES if "bias" not in name))
+    biased = itertools.product(
+        MASKS[:2], SHAPES[1:4:2], (name for name in SCORES if "bias" in name)
+    )
+    keys = itertools.chain(every, biased)
+    found = {key: difference(run, key[0], key[1], SCORES[key[2]]) for key in keys}
     measured = {key: d for key, d in found.items() if d is not None}
     assert len(measured) >= 3, "nothing was compared"
     assert {key: d for key, d in measured.items() if not d < 1e-5} == {}

@@ -1,7 +1,9 @@
-"""SDPA on jagged nested tensors: offsets for the tensors, `is_causal` (top-left) for the call.
+"""SDPA on jagged nested tensors: offsets for the tensors, `is_causal` for the call.
 
-Nested SDPA takes no mask tensor.
-Source: torch@2.13.0:torch/nested/_internal/sdpa.py, `_validate_sdpa_input`.
+Nested SDPA takes no mask tensor. Where a sequence has Mq != Mkv its `is_causal` has two meanings: it is
+handed to a flash kernel that counts from the bottom right, or to a memory-efficient one that counts
+from the top left.
+Source: torch@2.13.0:torch/nested/_internal/sdpa.py, `_validate_sdpa_input` and the kernels called.
 """
 
 from __future__ import annotations
@@ -34,8 +36,11 @@ def lower(inputs: Inputs) -> Lowered | Refusal:
     square = all(s.Mq == s.Mkv for s in case.sequences)
     if not case.mask.is_none and not case.mask.is_causal:
         reasons.append(f"{name} takes no mask, only is_causal; not {case.mask.text}")
-    elif case.mask.is_causal and case.mask.align == "bottom-right" and not square:
-        reasons.append(f"{name}: is_causal is aligned top-left, the mask bottom-right")
+    elif case.mask.is_causal and not square:
+        reasons.append(
+            f"{name}: is_causal is bottom-right in its flash kernel and top-left in its "
+            "memory-efficient one, and Mq and Mkv differ"
+        )
     if reasons:
         return Refusal(tuple(reasons))
     packed = Packed.of(case, inputs.q.device)
