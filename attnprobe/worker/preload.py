@@ -12,6 +12,11 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+PARTS = ("torch.nn.attention.bias", "torch.nn.attention.flex_attention", "torch.profiler")
+"""Parts of torch that nearly every trial needs and that bring torch._dynamo with them: about a second
+of imports (torch@2.13:torch/nn/attention/bias.py, `torch._dynamo.allow_in_graph`), paid once here
+instead of in the first trial of every child."""
+
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
@@ -33,6 +38,9 @@ def preload(entry: str) -> dict[str, Any]:
             import torch
 
             found = {"torch": str(torch.__version__), "torch_error": ""}
+            for part in PARTS:
+                with contextlib.suppress(Exception):  # an older torch lacks some
+                    importlib.import_module(part)
             with contextlib.suppress(Exception):
                 locate(entry)
             touched = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call] # torch's

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import uuid
-from pathlib import Path
 
 import pytest
 
 from attnprobe.core.outcome import Crashed, Measured, Raised, TimedOut
-from attnprobe.session import Journal, load, run
-from attnprobe.session.lines import Header
 from attnprobe.worker.host import Answer, Worker
 from tests.worker.conftest import DEEDS, MakeEnvironment, left, trial
-
-DEADLINE_S = 2.0
 
 KINDS = {
     "segfault": "crashed",
@@ -42,23 +36,6 @@ KINDS = {
     "torch": "measured",
 }
 
-MIX = {
-    "segfault": 10,
-    "abort": 6,
-    "os._exit": 5,
-    "kill": 6,
-    "hang": 2,
-    "spin": 1,
-    "exhaust": 6,
-    "exhaust-torch": 5,
-    "sys.exit": 5,
-    "sticky": 4,
-    "raise": 5,
-    "print": 5,
-    "torch": 20,
-    "ok": 120,
-}
-
 
 @pytest.mark.parametrize("deed", KINDS)
 def test_each_deed_has_its_outcome(deed: str, worker: Worker) -> None:
@@ -68,24 +45,6 @@ def test_each_deed_has_its_outcome(deed: str, worker: Worker) -> None:
     after = worker.trial(trial("ok"), 20.0)
     assert after.outcome == Measured("said")
     assert after.first_outcome is None
-
-
-def test_two_hundred_trials_of_which_fifty_ruin_their_child(tmp_path: Path, worker: Worker) -> None:
-    """200 records, each of the right kind, in the file and in memory."""
-    deeds = [deed for deed, count in MIX.items() for _ in range(count)]
-    random.Random(0).shuffle(deeds)
-    trials = [trial(deed, seed) for seed, deed in enumerate(deeds)]
-    with Journal(Header(), tmp_path / "s.jsonl") as journal:
-        run(trials, worker, journal, deadline_s=DEADLINE_S)
-        journal.end()
-    records = load(tmp_path / "s.jsonl").records
-    assert len(records) == len(trials) == 200
-    wrong = [
-        (record.trial.backend, record.outcome)
-        for record in records
-        if record.outcome.kind != KINDS.get(record.trial.backend, "measured")
-    ]
-    assert wrong == []
 
 
 def test_a_crash_says_phase_signal_and_stack(fresh: Worker) -> None:
