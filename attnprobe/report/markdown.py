@@ -16,7 +16,7 @@ from attnprobe.report.staircase import staircase
 
 LIMIT = 65_000
 _SPECIAL = re.compile(r"([\\`*\[\]#|~$]|(?<!\w)_|_(?!\w))")
-_BLOCK_START = re.compile(r"([-+=]|\d+(?=[.)]))")
+_BLOCK_START = re.compile(r"([-+=>]|\d+(?=[.)]))")
 _LINKING = re.compile(r"(@|#|:(?=//)|www(?=\.)|\bGH-(?=\d)|:(?=[\w+-]+:))", re.IGNORECASE)
 _ZERO_WIDTH = "&#8203;"
 _ALERTS = {"good": "TIP", "note": "NOTE", "warning": "WARNING", "wrong": "CAUTION"}
@@ -92,7 +92,7 @@ def _code(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    return _unlinked(_SPECIAL.sub(r"\\\1", html.escape(text, quote=False)))
+    return _unlinked(_SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;")))
 
 
 def _unlinked(text: str) -> str:

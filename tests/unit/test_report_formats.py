@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from attnprobe.core.report import Report
@@ -88,10 +89,24 @@ def test_code_fence_is_longer_than_what_it_holds() -> None:
 @pytest.mark.parametrize("start", ["- x", "+ x", "1. x", "# x", "> x", "===", "    x", "* x"])
 def test_a_markdown_paragraph_stays_one(start: str) -> None:
     """Whatever it begins with is text."""
-    from markdown_it import MarkdownIt
-
     tokens = MarkdownIt("commonmark").parse(markdown.render(Document((Paragraph(line(start)),))))
     assert [t.type for t in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+
+
+@pytest.mark.parametrize("start", ["", "- ", "> ", "1. ", "# "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a < b & c > d &lt; &#60; x_y_z _i_ *b* `c` ~s~ $m$ [l](u) |bar| \\*",
+        "@name owner/repo#12 GH-3 https://x.example www.x.example :smile: a@b.example",
+    ],
+)
+def test_a_markdown_paragraph_reads_as_written(start: str, text: str) -> None:
+    """Parsed and shown, the words are the ones that were meant, but for invisible breaks of links."""
+    source = markdown.render(Document((Paragraph(line(start + text)),)))
+    inline = MarkdownIt("commonmark").parse(source)[1]
+    shown = "".join(child.content for child in inline.children or ())
+    assert shown.replace("\u200b", "") == (start + text).strip()
 
 
 def test_text_keeps_to_its_width() -> None:
