@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from attnprobe import masks
+from attnprobe.core.case import ELEMENT_BYTES, FAMILIES, LAYOUTS, MASK_FORMS, Pass, Storage
 from attnprobe.core.score import Bias
 from attnprobe.errors import AttnprobeError
 
@@ -38,11 +40,24 @@ def _is_shape(text: str) -> str:
     return text
 
 
+def _one_of(allowed: tuple[str, ...]) -> AfterValidator:
+    """A validator that names what is allowed, the nearest first."""
+
+    def check(value: str) -> str:
+        if value in allowed:
+            return value
+        near = get_close_matches(value, allowed, n=2, cutoff=0.5)
+        advice = f"did you mean {', '.join(near)}? " if near else ""
+        raise ValueError(f"{value[:60]!r} is unknown; {advice}allowed: {', '.join(allowed)}")
+
+    return AfterValidator(check)
+
+
 Grid = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Length = Annotated[int, Field(ge=0, lt=2**31)]
 Lengths = Annotated[list[Length], Field(min_length=1, max_length=4096)]
-Dtype = Literal["float32", "float16", "bfloat16", "float64"]
+Dtype = Annotated[str, _one_of(tuple(ELEMENT_BYTES))]
 Label = Annotated[str, Field(pattern=r"^[\w .,:;+()/&=-]{1,80}$")]
 
 
@@ -71,21 +86,19 @@ class CaseSpec(_Strict):
     Kv: Grid[Count] = []
     dtype: Grid[Dtype] = ["bfloat16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    passes: Grid[Literal["fwd", "bwd", "fwd+bwd"]] = Field(default=["fwd+bwd"], alias="pass")
+    passes: Grid[Pass] = Field(default=["fwd+bwd"], alias="pass")
     mask: Grid[Annotated[str, AfterValidator(_is_mask)]] = ["none"]
-    mask_form: Grid[Literal["best", "dense-bool", "dense-float"]] = ["best"]
+    mask_form: Grid[Annotated[str, _one_of(MASK_FORMS)]] = ["best"]
     bias: Grid[BiasSpec | None] = [None]
     scale: Grid[Annotated[float, Field(allow_inf_nan=False)] | None] = [None]
     softcap: Grid[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None] = [None]
     alibi: Grid[bool] = [False]
     q_lengths: Annotated[list[Lengths], BeforeValidator(_lengths_listed)] = []
     kv_lengths: Annotated[list[Lengths], BeforeValidator(_lengths_listed)] = []
-    storage: Grid[Literal["padded", "packed", "packed-padded-keys"]] = ["padded"]
+    storage: Grid[Storage] = ["padded"]
     tail: Grid[Length] = [0]
-    layout: Grid[Literal["BHMK", "BMHK", "packed-qkv", "expanded-kv", "strided", "unaligned"]] = [
-        "BHMK"
-    ]
-    family: Grid[Label] = ["normal"]
+    layout: Grid[Annotated[str, _one_of(LAYOUTS)]] = ["BHMK"]
+    family: Grid[Annotated[str, _one_of(FAMILIES)]] = ["normal"]
     seed: Grid[Length] = [0]
     dropout_p: Grid[Annotated[float, Field(ge=0, lt=1)]] = [0.0]
     grads: list[Literal["q", "k", "v"]] = ["q", "k", "v"]

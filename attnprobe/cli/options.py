@@ -57,7 +57,10 @@ Session = Annotated[
     str, typer.Option("--session", metavar="FILE", help="Where results are kept as they come.")
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with --session: run only what is missing.")
+    bool,
+    typer.Option(
+        "--resume", help="Go on with the session that is there: run only what is missing."
+    ),
 ]
 Json = Annotated[
     str,

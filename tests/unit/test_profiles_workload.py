@@ -128,7 +128,7 @@ def test_every_problem_is_reported_at_once_with_its_place():
     ("case", "words"),
     [
         ("{Hq: 4, Mq: 16, K: 8, dtpye: float32}", "did you mean dtype?"),
-        ("{Hq: 4, Mq: 16, K: 8, dtype: bf16}", "'bfloat16'"),
+        ("{Hq: 4, Mq: 16, K: 8, dtype: bf16}", "did you mean bfloat16"),
         ("{Hq: 4, Mq: 16, K: 8, mask: cauzal}", "causal"),
         ("{Hq: 4, Mq: 16, K: 0}", "greater than or equal to 1"),
         ("{Hq: 4, Mq: 16, K: eight}", "valid integer"),
@@ -139,6 +139,7 @@ def test_every_problem_is_reported_at_once_with_its_place():
         ("{Hq: 4, Mq: 16, K: 8, pass: forward}", "'fwd'"),
         ("{Hq: 4, Mq: 16, K: 8, dropout_p: 1.0}", "less than 1"),
         ("{Hq: 4, Mq: 16, K: 8, scale: .nan}", "finite"),
+        ("{Hq: 4, Mq: 16, K: 8, family: gaussian}", "uniform"),
         ("{Hq: 4, Mq: 16, K: 8, name: '\\e[31mred'}", "letters, digits"),
         ("{Hq: 4, Hq: 4, Mq: 16, K: 8}", "given twice"),
         ("{B: 2, Hq: 4, Mq: 16, K: 8, q_lengths: [1, 2, 3]}", "3 and 2 sequences"),
