@@ -95,7 +95,7 @@ class XformersOp(Backend):
         arguments = lowered.arguments | {"attn_bias": _leaves.adopt_bias(leaves, inputs, bias)}
         reasons = self._reasons(inputs.case, leaves, arguments)
         if reasons:
-            return Refusal(reasons, by="library", fix=REBUILD if load_failure() else "")
+            return Refusal(reasons, by="library", fix=REBUILD if _unloaded(inputs.case) else "")
         q, k, v, forward = leaves["q"], leaves["k"], leaves["v"], self._operators()[0]
         attend = fmha().memory_efficient_attention
         op = self._operators() if self.module else None
@@ -130,7 +130,7 @@ class XformersOp(Backend):
             if case.wants_backward:
                 said = backward.not_supported_reasons(call) if backward else ["there is no BwOp"]
                 reasons += [f"backward: {reason}" for reason in said]
-        return (*reasons, *load_failure()) if reasons else ()
+        return (*reasons, *_unloaded(case)) if reasons else ()
 
 
 def _layout(case: Case, bias: object) -> Layout:
@@ -161,6 +161,11 @@ def _by_operator(message: str) -> list[str]:
         elif operator and line.strip():
             found.append(f"{operator}: {line.strip()}")
     return found or [message]
+
+
+def _unloaded(case: Case) -> tuple[str, ...]:
+    """`load_failure` where it matters: on the CPU there is nothing to load for."""
+    return load_failure() if case.device.startswith("cuda") else ()
 
 
 def load_failure() -> tuple[str, ...]:
