@@ -9,12 +9,12 @@ from difflib import get_close_matches
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured
 from attnprobe.core.report import Report
-from attnprobe.core.trial import Question, Trial
+from attnprobe.core.trial import Trial
 from attnprobe.errors import UsageError
 from attnprobe.workload import Workload
 
 
-def trials(cases: Iterable[Case], backends: Iterable[str], question: Question) -> list[Trial]:
+def trials(cases: Iterable[Case], backends: Iterable[str], question: str) -> list[Trial]:
     """Every case with every backend, case by case: the child computes a case's reference once."""
     names = tuple(backends)
     return [Trial(case, backend, question) for case in cases for backend in names]

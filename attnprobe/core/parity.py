@@ -60,6 +60,7 @@ class Parity:
         quantities: By name: out, lse, dq, dk, dv, dbias.
         failures: Everything wrong, accuracy included.
         empty_rows: What rows without keys returned: zero, nan, mean-v, other; empty when there are none.
+        unsaid: Why the verdict is none.
     """
 
     verdict: Verdict
@@ -68,3 +69,4 @@ class Parity:
     quantities: dict[str, Quantity] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     empty_rows: str = ""
+    unsaid: str = ""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Literal
 
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Outcome
-
-Question = Literal["check", "time"]
 
 
 @dataclass(frozen=True)
@@ -19,12 +16,13 @@ class Trial:
     Args:
         case: The attention call.
         backend: A backend's name, or `FILE.py:FUNC` / `package.module:FUNC`.
-        question: check: is it right; time: what does it cost (parity of that very case included).
+        question: check: is it right; time: what does it cost (parity of that very case included);
+            else an experiment of `device/laboratory`.
     """
 
     case: Case
     backend: str
-    question: Question = "check"
+    question: str = "check"
 
     @property
     def id(self) -> str:

@@ -12,9 +12,9 @@ import pytest
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Parity
-from attnprobe.core.trial import Question, Trial
+from attnprobe.core.trial import Trial
 from attnprobe.device import answer as module
-from attnprobe.device import reference, room
+from attnprobe.device import reference, remembered, room
 from attnprobe.device.answer import answer
 from attnprobe.device.backends import eager, load
 from attnprobe.errors import UsageError
@@ -82,7 +82,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     return lambda name: f"{file}:{name}"
 
 
-def ask(backend: str, case: Case = CASE, question: Question = "check") -> Outcome:
+def ask(backend: str, case: Case = CASE, question: str = "check") -> Outcome:
     return answer(Trial(case, backend, question), lambda phase: None)
 
 
@@ -221,7 +221,7 @@ def test_a_missing_package_is_absent_and_a_defective_one_broken(
 
 def test_the_reference_is_computed_once_for_all_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three backends, one case, one reference."""
-    module.forget()
+    remembered.forget()
     calls = []
     compute = reference.compute
     monkeypatch.setattr(reference, "compute", lambda i: calls.append(i) or compute(i))

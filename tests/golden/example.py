@@ -21,7 +21,7 @@ from attnprobe.core.parity import Failure, Parity, Quantity
 from attnprobe.core.report import Report
 from attnprobe.core.score import Bias, Score
 from attnprobe.core.timing import Duration, Timing
-from attnprobe.core.trial import Question, Record, Trial
+from attnprobe.core.trial import Record, Trial
 
 _CUDART = "xFormers wasn't build with CUDA support: libcudart.so.12 is not loaded"
 _CUDART_FIX = "pip install nvidia-cuda-runtime-cu12, or an xformers wheel for CUDA 13"
@@ -288,7 +288,7 @@ def _outcome(backend: str, case: Case) -> Outcome:
             return Measured("is_causal", _good())
 
 
-def _record(case: Case, backend: str, outcome: Outcome, question: Question = "check") -> Record:
+def _record(case: Case, backend: str, outcome: Outcome, question: str = "check") -> Record:
     phases = {
         "inputs": 0.001,
         "reference": 0.004,
