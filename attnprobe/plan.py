@@ -11,13 +11,26 @@ from attnprobe.core.outcome import Measured
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Trial
 from attnprobe.errors import UsageError
-from attnprobe.workload import Workload
+from attnprobe.workload import Call, Workload
 
 
-def trials(cases: Iterable[Case], backends: Iterable[str], question: str) -> list[Trial]:
-    """Every case with every backend, case by case: the child computes a case's reference once."""
+def trials(
+    calls: Iterable[Call], backends: Iterable[str], question: str | None = None
+) -> list[Trial]:
+    """Every case with every backend, case by case: the child computes a case's reference once.
+
+    Args:
+        calls: The cases and what each asks.
+        backends: Names.
+        question: Asked of all of them, instead of what they ask themselves.
+    """
     names = tuple(backends)
-    return [Trial(case, backend, question) for case in cases for backend in names]
+    return [
+        Trial(call.case, backend, asked)
+        for call in calls
+        for backend in names
+        for asked in ((question,) if question else call.ask)
+    ]
 
 
 def choose(workload: Workload, masks: Iterable[str], dtypes: Iterable[str]) -> Workload:
@@ -51,21 +64,21 @@ def choose(workload: Workload, masks: Iterable[str], dtypes: Iterable[str]) -> W
     return replace(workload, calls=calls)
 
 
-def place(workload: Workload, device: str, seed: int) -> tuple[Case, ...]:
-    """The cases of a workload that are meant for a device.
+def place(workload: Workload, device: str, seed: int) -> tuple[Call, ...]:
+    """The calls of a workload that are meant for a device.
 
     Raises:
         UsageError: There are none.
     """
-    cases = workload.on(device, seed).cases
-    if not cases:
+    calls = workload.on(device, seed).calls
+    if not calls:
         others = sorted({case.device for case in workload.cases})
         raise UsageError(
             f"no case of {workload.name} is meant for {device}",
             why=f"its cases are for {', '.join(others)}",
             fix=f"--device {others[0]}, or `device: auto` in the workload",
         )
-    return cases
+    return calls
 
 
 def verdict(report: Report) -> int:

@@ -37,12 +37,14 @@ class Call:
         source: Where this shape comes from, when the file says so for each.
         backend: What the user's code calls today; empty when it does not say.
         calls_per_step: How often one training or inference step makes this call.
+        ask: What `attnprobe check` asks about it: check, and experiments of `device/laboratory`.
     """
 
     case: Case
     source: str = ""
     backend: str = ""
     calls_per_step: int = 1
+    ask: tuple[str, ...] = ("check",)
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ class _Reader:
         grid = {
             n: v for n in CaseSpec.model_fields if isinstance(v := getattr(spec, n), list) and v
         }
+        del grid["ask"]
         grid["grads"] = [tuple(spec.grads)]
         size = math.prod(len(values) for values in grid.values())
         if size > MAX_CASES:
@@ -162,7 +165,7 @@ class _Reader:
         for values in itertools.product(*grid.values()):
             case = self._case(dict(zip(grid, values, strict=True)), spec, path)
             if case is not None:
-                yield Call(case, spec.source, spec.backend, spec.calls_per_step)
+                yield Call(case, spec.source, spec.backend, spec.calls_per_step, tuple(spec.ask))
 
     def _case(self, point: dict[str, Any], spec: CaseSpec, path: Path) -> Case | None:
         """One point of the grid, or None and a problem."""

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from attnprobe import masks
 from attnprobe.core.case import ELEMENT_BYTES, FAMILIES, LAYOUTS, MASK_FORMS, Pass, Storage
 from attnprobe.core.score import Bias
+from attnprobe.device import laboratory
 from attnprobe.errors import AttnprobeError
 
 T = TypeVar("T")
@@ -102,6 +103,11 @@ class CaseSpec(_Strict):
     seed: Grid[Length] = [0]
     dropout_p: Grid[Annotated[float, Field(ge=0, lt=1)]] = [0.0]
     grads: list[Literal["q", "k", "v"]] = ["q", "k", "v"]
+    ask: Annotated[
+        list[Annotated[str, _one_of(("check", *laboratory.names()))]],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+    ] = ["check"]
     source: str = ""
     backend: Label = ""
     calls_per_step: Count = 1

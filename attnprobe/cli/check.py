@@ -42,9 +42,9 @@ def check(
     with survey.opened(header, path, mode, python or None, Progress) as survey_:
         say(f"session: {path}")
         here = survey.device(device, survey_.machine())
-        cases = plan.place(wanted, here, seed)
+        calls = plan.place(wanted, here, seed)
         survey_.require(names)
-        survey_.run("checking", plan.trials(cases, names, "check"))
+        survey_.run("checking", plan.trials(calls, names))
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)
     next_step(f"attnprobe render {path} --format md", "attnprobe report")

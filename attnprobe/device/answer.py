@@ -55,9 +55,7 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
     try:
         launched = subject.launch(prepared)
     except Malformed as wrong:
-        return Measured(
-            prepared.form, Parity("fail", subject.contract, failures=(wrong.failure,))
-        )
+        return Measured(prepared.form, Parity("fail", subject.contract, failures=(wrong.failure,)))
     subject.announce("reference")
     remembered.truth(trial.case)
     subject.announce("verify")
@@ -124,9 +122,7 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
     return seen, unexpected(seen, backend.kernels)
 
 
-def _timing(
-    subject: Subject, prepared: Prepared, parity: Parity, first_call_s: float
-) -> Timing:
+def _timing(subject: Subject, prepared: Prepared, parity: Parity, first_call_s: float) -> Timing:
     if parity.verdict == "fail":
         kinds = ", ".join(dict.fromkeys(f.kind for f in parity.failures))
         return Timing(withheld=(f"not timed: the result is wrong ({kinds or 'accuracy'})",))

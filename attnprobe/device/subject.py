@@ -1,4 +1,4 @@
-"""One backend as an experiment sees it: tensors in, tensors out, on inputs of the experimenter's choice."""
+"""One backend as an experiment sees it: any tensors in, canonical tensors out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INPLACE = re.compile(r"in-?place operation")
 """autograd's words when an input that it needs was written to."""
 
 
-class Declined(Exception):  # noqa: N818 - a refusal is an answer, not an error
+class Declined(Exception):
     """The backend does not take these inputs.
 
     Args:
@@ -40,7 +40,7 @@ class Declined(Exception):  # noqa: N818 - a refusal is an answer, not an error
         self.refused = refused
 
 
-class Malformed(Exception):  # noqa: N818 - as above
+class Malformed(Exception):
     """What came back is no output of attention at all, or the graph behind it is spoiled.
 
     Args:

@@ -14,9 +14,7 @@ CASE = Case(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "bug", [bugs.FiniteMask, bugs.SmallFiniteMask, bugs.CausalOneAhead, bugs.CausalByTile]
-)
+@pytest.mark.parametrize("bug", [bugs.SmallFiniteMask, bugs.CausalOneAhead, bugs.CausalByTile])
 def test_a_masked_key_with_influence_is_a_leak(kinds, bug) -> None:
     """Whether it weighs e^-20 or as much as any other."""
     assert kinds("leak", bug(), CASE.edit(family="very-negative-lse")) >= {"leak"}

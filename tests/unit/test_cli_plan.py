@@ -70,16 +70,16 @@ def test_a_choice_that_fits_nothing_is_bad_usage(masks: list, dtypes: list, word
 def test_a_device_without_cases_is_bad_usage():
     """The user learns which devices the cases are for."""
     gpu_only = plan.choose(WORKLOAD, ["other"], [])
-    assert [case.device for case in plan.place(gpu_only, "cuda", 0)] == ["cuda"]
+    assert [call.case.device for call in plan.place(gpu_only, "cuda", 0)] == ["cuda"]
     with pytest.raises(UsageError, match="meant for cpu"):
         plan.place(gpu_only, "cpu", 0)
 
 
 def test_trials_of_a_case_follow_each_other():
     """All backends of one case, then the next case: the reference is computed once."""
-    cases = plan.place(WORKLOAD, "cpu", 0)[:2]
-    ordered = [(t.case.id, t.backend) for t in plan.trials(cases, ["a", "b"], "check")]
-    assert ordered == [(case.id, backend) for case in cases for backend in ("a", "b")]
+    calls = plan.place(WORKLOAD, "cpu", 0)[:2]
+    ordered = [(t.case.id, t.backend) for t in plan.trials(calls, ["a", "b"], "check")]
+    assert ordered == [(call.case.id, backend) for call in calls for backend in ("a", "b")]
 
 
 def measured(verdict: Verdict) -> Measured:
