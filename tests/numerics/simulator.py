@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from attnprobe.core.mask import Mask
+from attnprobe.device.alibi import slopes
 from attnprobe.device.inputs import Inputs, Outputs
-from tests.numerics.right_backends import allowed
+from tests.numerics.right_backends import allowed, distance
 
 TILE = 32
 """Queries and keys per tile."""
@@ -141,6 +142,8 @@ class Simulator:
         if case.score.softcap is not None:
             t = torch.tanh(S / case.score.softcap)
             S, slope = t * case.score.softcap, 1 - t**2
+        if case.score.alibi:
+            S = S - slopes(case.Hq).float()[:, None, None] * distance(inputs)
         if inputs.bias is not None:
             S = S + inputs.bias.float() * (2.0 if self.bug == "dbias-scaled" else 1.0)
         S = S.bfloat16().float() if self.bug == "S-bfloat16" else S

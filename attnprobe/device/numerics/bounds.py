@@ -100,8 +100,14 @@ def bound(name: str, reference: Reference, contract: Contract, case: Case) -> Bo
 
 def _attribute(contract: Contract, suffix: str = "") -> str:
     """Which moment belongs to what the contract stores; empty for nothing."""
-    names = {"nothing": "", "P and dS": "fused" + suffix, "everything": "unfused" + suffix}
-    return names[contract.stores]
+    match contract.stores:
+        case "nothing":
+            return ""
+        case "everything":
+            return "unfused" + suffix
+        case "P and dS from it" if not suffix:
+            return "from_stored"
+    return "fused" + suffix
 
 
 def _unit(m: Moments, attribute: str, contract: Contract, zero: Tensor) -> Tensor:
@@ -131,12 +137,12 @@ def _rows(
         if m.worst is None or rho is None:  # a case without queries or keys
             return row + logits, logits, endless, zero
         return row + logits, logits, contract.form.u * m.worst.double(), rho.double()
-    if attribute == "fused" and m.fused is None:
-        attribute = "squares"
+    if attribute in ("fused", "from_stored") and getattr(m, attribute) is None:
+        attribute = "squares"  # dv knows no dS
     row = _unit(m, attribute, contract, zero)
     if name != "dv" or m.worst is None or m.rho is None:
         return row, row, endless, zero
-    alone = contract.stores == "P and dS" and not contract.accumulator_tiles and case.groups == 1
+    alone = contract.stores != "everything" and not contract.accumulator_tiles and case.groups == 1
     cap = contract.form.u * m.worst.double() if alone else endless
     return row, zero, cap, m.rho.double()
 

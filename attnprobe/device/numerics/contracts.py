@@ -23,7 +23,7 @@ from attnprobe.device.numerics.arithmetic import (
 from attnprobe.device.numerics.formats import Format
 from attnprobe.errors import UsageError
 
-Stores = Literal["nothing", "P and dS", "everything"]
+Stores = Literal["nothing", "P and dS", "P and dS from it", "everything"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Contract:
         form: Format of inputs and outputs.
         arithmetic: How it adds and exponentiates.
         stores: What is rounded to `form` on the way. `P and dS`: P before P v and P^T dout, dS
-            before its two products, D = rowsum(dout * out) from the rounded out. `everything`:
+            before its two products, D = rowsum(dout * out) from the rounded out. `P and dS from
+            it`: dS is made from that rounded P and scaled before it is rounded. `everything`:
             scaled q, S, P, dP and dS as tensors, D from stored P and dP.
         normalised: P is rounded after the division by its sum, not before.
         outputs: Roundings of an output in a row.
@@ -80,7 +81,8 @@ def _fp32_internal(form: Format) -> Contract:
 def _flex_eager(form: Format) -> Contract:
     """S in float32, normalised P rounded.
 
-    Source: torch@2.13:torch/_higher_order_ops/flex_attention.py, sdpa_dense; its backward rounds P and
+    Source: torch@2.13:torch/_higher_order_ops/flex_attention.py, sdpa_dense; its backward rounds P
+        and
     dS and takes D from the rounded output, as fused kernels do.
     """
     return Contract("flex_eager", form, IEEE, "P and dS", normalised=True)
@@ -95,6 +97,22 @@ def _fused_tc(form: Format) -> Contract:
     """The same on tensor cores, polynomial exponentials allowed: flash-attn 3, 4, cutlass, Triton."""
     kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
     return Contract("fused_tc", form, kind, "P and dS")
+
+
+def _mem_efficient(form: Format) -> Contract:
+    """CUTLASS's fused attention, in torch as the memory-efficient kernel and in xFormers.
+
+    Source: torch@2.13:include/ATen/native/transformers/cuda/mem_eff_attention/kernel_backward.h. P
+        lies in
+    shared memory in the inputs' format (`accumApplyLSEToSmem`), `(dP - D) * P` reads it from there,
+    and the product is multiplied by the scale before it is rounded. In bfloat16 that is one more
+    rounding of the same relative size. In float16 small P are subnormal, so dS inherits `2^-25 |dP
+    - D|`, and `scale * dS` underflows 1 / scale times sooner: why this kernel meets `fused_tc` in
+    bfloat16 but not always in float16. Deciding evidence: with dout times 2^8 the part of dS
+    vanishes, that of P stays.
+    """
+    kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
+    return Contract("mem_efficient", form, kind, "P and dS from it")
 
 
 def _cpu_flash(form: Format) -> Contract:
@@ -124,6 +142,7 @@ _LADDER: dict[str, Callable[[Format], Contract]] = {
     "flex_eager": _flex_eager,
     "fused": _fused,
     "fused_tc": _fused_tc,
+    "mem_efficient": _mem_efficient,
     "cpu_flash": _cpu_flash,
     "unfused": _unfused,
     "tf32": _tf32,

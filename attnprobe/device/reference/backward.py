@@ -28,7 +28,9 @@ class Cotangent:
             itself depends on the logit, 2 |tanh| / softcap; 1 without a soft cap.
         systematic: Per arithmetic, the bound on U's error, without that of D and of summation.
         U2: U^2 and eta's share: its variance over u^2 / 3 when it is rounded.
-        stored: The same when logits, P, dP and dS are each stored; None when no contract stores them.
+        from_stored: The same when dS is made from the stored P and scaled before it is rounded.
+        stored: The same when logits, P, dP and dS are each stored. Both are None when no contract
+            of this dtype stores anything.
     """
 
     w: Weights
@@ -39,6 +41,7 @@ class Cotangent:
     reach: Tensor | float
     systematic: tuple[Tensor, ...]
     U2: Tensor
+    from_stored: Tensor | None
     stored: Tensor | None
 
 
@@ -64,12 +67,15 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cot
     )
     floor = w.kept(form.floor**2)
     U2 = U**2 + floor
-    stored = None
+    from_stored = stored = None
     if w.stored is not None:
         P2, W2, tangent2 = w.P**2, W**2, tangent**2
+        # a scale below 1 brings dS closer to the subnormals: eta counts 1 / scale times
+        small = max(1.0, scores.scale**-2) if scores.scale else 1.0
+        from_stored = 2.0 * U**2 + floor * (small + tangent2 * W2)
         stored = P2 * (tangent2 * (dP**2 + W2) + (tangent + bend) ** 2 * W2 * w.stored)
         stored += U2 + floor * tangent2 * (P2 + W2)
-    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic, U2, stored)
+    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic, U2, from_stored, stored)
 
 
 def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
@@ -84,7 +90,8 @@ def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + kind.spread(n, tiles.level) * size
         sums.add(f"systematic {a}", scores.weigh(bound, k.abs()))
-    if t.stored is not None:
+    if t.stored is not None and t.from_stored is not None:
+        sums.add("from_stored", scores.weigh(t.from_stored, k2))
         sums.add("unfused", scores.weigh(t.stored, k2))
         sums.add("scaled", scores.weigh(t.w.P * (t.reach * t.W) ** 2, k2))
 
@@ -100,7 +107,9 @@ def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
         found[f"systematic {a}"] = abs(s) * bound + drift
     if tiles.stores:
         m2 = mean_key**2
-        found["fused"] = abs(s) * (sums["squares"] + rows.D_fused * m2).sqrt()
+        moved = rows.D_fused * m2
+        found["fused"] = abs(s) * (sums["squares"] + moved).sqrt()
+        found["from_stored"] = abs(s) * (sums["from_stored"] + moved).sqrt()
         shared = rows.D_unfused * m2 + rows.scaled * sums["scaled"]
         variance = s * s * (sums["unfused"] + shared) + rows.shift * dq**2
         found["unfused"] = variance.sqrt()
@@ -119,8 +128,9 @@ def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums) -> Non
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + flat * rows.D_systematic[a] + kind.spread(length, tiles.level) * size
         sums.add(f"systematic {a}", scores.gather(bound, q.abs()))
-    if t.stored is None or t.w.scaled is None:
+    if t.stored is None or t.from_stored is None or t.w.scaled is None:
         return
+    sums.add("from_stored", scores.gather(t.from_stored, q2))
     sums.add("unfused", scores.gather(t.stored, q2))
     both = scores.gather(flat**2, torch.cat([rows.D_fused * q2, rows.D_unfused * q2], -1))
     fused_common, unfused_common = torch.split(both, q.shape[-1], -1)
@@ -161,7 +171,7 @@ def finish_keys(tiles: Tiles, sums: Sums, factor: float) -> dict[str, Tensor]:
     for a, kind in enumerate(tiles.kinds):
         drift = kind.drift(length) * (truth.abs() + tiles.level * root)
         found[f"systematic {a}"] = abs(factor) * sums[f"systematic {a}"] + drift
-    for name in ("unfused", "fused_common", "unfused_common"):
+    for name in ("from_stored", "unfused", "fused_common", "unfused_common"):
         if name in sums:
             found[name] = abs(factor) * sums[name].sqrt()
     for name in ("worst", "rho"):

@@ -35,7 +35,8 @@ def to_bias(tiles: Tiles, i: slice, j: slice, t: Cotangent, rows: Rows, sums: Su
         else:
             target += reduced
 
-    P2 = t.w.P**2
+    P2, W2 = t.w.P**2, t.W**2
+    floor = t.U2 - t.U**2
     size = t.dS.abs()
     add("truth", t.dS)
     add("squares", t.U2 if t.w.slope is None else t.dS**2 + t.U2)
@@ -44,10 +45,10 @@ def to_bias(tiles: Tiles, i: slice, j: slice, t: Cotangent, rows: Rows, sums: Su
         add(f"systematic {a}", error + t.w.P * rows.D_systematic[a] + summing * size)
     if t.stored is None or t.w.stored is None or t.w.scaled is None:
         return
+    add("from_stored", 2.0 * t.dS**2 + floor * (1.0 + W2))
     if t.w.slope is None:
         add("unfused", t.stored)
     else:  # dS lies before the soft cap, whose slope shrinks U and its variance
-        W2, floor = t.W**2, t.U2 - t.U**2
         own = P2 * (t.dP**2 + W2 * (2.0 + t.w.stored)) + floor * (1.0 + P2 + W2)
         add("unfused", own)
     add("fused_common", P2 * rows.D_fused)

@@ -38,6 +38,7 @@ class Moments:
     systematic: tuple[Tensor, ...]
     squares: Tensor | None = None
     fused: Tensor | None = None
+    from_stored: Tensor | None = None
     fused_common: Tensor | None = None
     unfused: Tensor | None = None
     unfused_common: Tensor | None = None
