@@ -51,6 +51,7 @@ SECRETS = {
     "jwt": ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.sig", "eyJz"),
     "pem": ("-----BEGIN RSA PRIVATE KEY----- MIIEow -----END RSA PRIVATE KEY-----", "MIIE"),
     "split by colour": ("hf_QwErTyUiOp\x1b[0mAsDfGhJkLz1234", "AsDf"),
+    "after half an escape": ("\x9b /home/pierre/x.py", "pierre"),
     "ipv4": ("listening on 10.20.30.40", "10.20"),
     "ipv4 and port": ("tcp://198.51.100.7:29500", "198.51"),
     "ipv4 after a word of versions": ("driver 10.20.30.40:80", "10.20"),

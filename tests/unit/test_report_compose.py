@@ -84,6 +84,7 @@ def test_glyphs_differ_without_colour() -> None:
         ((glyphs.RIGHT, glyphs.RIGHT), glyphs.RIGHT),
         ((glyphs.RIGHT, glyphs.WRONG, glyphs.REFUSED), glyphs.WRONG),
         ((glyphs.RIGHT, glyphs.BROKEN), glyphs.BROKEN),
+        ((glyphs.BROKEN, glyphs.WRONG), glyphs.WRONG),
         ((glyphs.NO_POWER, glyphs.REFUSED), glyphs.NO_POWER),
         ((glyphs.REFUSED, glyphs.ABSENT), glyphs.REFUSED),
         ((), glyphs.NOT_ASKED),

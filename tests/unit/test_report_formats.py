@@ -61,6 +61,14 @@ def test_markdown_keeps_the_summary_to_the_last() -> None:
     assert "NVIDIA H200" in text
 
 
+def test_a_long_table_keeps_its_first_rows() -> None:
+    """It is cut at its end, not left out as a whole."""
+    rows = tuple((line(f"row {i} {'x' * 100}"),) for i in range(5000))
+    text = markdown.render(Document((Table((Column("x"),), rows), Paragraph(line("behind it")))))
+    assert "row 4 " in text
+    assert "behind it" in text
+
+
 def test_shrinking_ends_with_almost_nothing() -> None:
     """The last version is one note, so any limit can be met."""
     *_, last = shrunk(compose.full(example.H200))
