@@ -75,7 +75,7 @@ def _gradients(native: Tensor, prepared: Prepared, inputs: Inputs) -> dict[str, 
     if not native.requires_grad or not wanted:
         return {}
     dout = prepared.layout.native("out", inputs.dout)
-    given = torch.autograd.grad(native, tuple(wanted.values()), dout, allow_unused=True)
+    given = prepared.differentiate(native, tuple(wanted.values()), dout)
     return {name: g for name, g in zip(wanted, given, strict=True) if g is not None}
 
 

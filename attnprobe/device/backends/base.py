@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from attnprobe.core.backend_fact import Claim
@@ -15,6 +16,21 @@ from attnprobe.core.parity import Failure
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import Layout
 from attnprobe.device.lowering.base import Refusal
+
+Gradients = tuple[Tensor | None, ...]
+
+
+def by_grad(out: Tensor, leaves: Sequence[Tensor], dout: Tensor) -> Gradients:
+    """Gradients of the leaves through `torch.autograd.grad`: no `.grad` is written or accumulated."""
+    return torch.autograd.grad(out, tuple(leaves), dout, allow_unused=True)
+
+
+def by_backward(out: Tensor, leaves: Sequence[Tensor], dout: Tensor) -> Gradients:
+    """Gradients of the leaves through `.backward()`, for calls that refuse `torch.autograd.grad`."""
+    for leaf in leaves:
+        leaf.grad = None
+    torch.autograd.backward(out, dout)
+    return tuple(leaf.grad for leaf in leaves)
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,7 @@ class Prepared:
             None when the library does not give it for this case.
         around: Makes the context in which every launch, gradient and `lse` of this case must happen:
             the selection of a kernel, which must not be part of what is timed.
+        differentiate: How the gradients of the leaves are had from the output and its gradient.
     """
 
     launch: Callable[[], Tensor]
@@ -39,6 +56,7 @@ class Prepared:
     form: str
     lse: Callable[[], Tensor] | None = None
     around: Callable[[], AbstractContextManager[object]] = nullcontext
+    differentiate: Callable[[Tensor, Sequence[Tensor], Tensor], Gradients] = by_grad
 
 
 class Backend(ABC):

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
 from attnprobe.device.backends import _leaves
 from attnprobe.device.backends._claim import Answer, asked
-from attnprobe.device.backends.base import Backend, Prepared
+from attnprobe.device.backends.base import Backend, Prepared, by_backward
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import BHMK, Layout, Repeated
 from attnprobe.device.lowering import lucidrains
@@ -60,50 +57,13 @@ class Lucidrains(Backend):
         if "attn_bias" in arguments:
             arguments["attn_bias"] = _leaves.adopt_bias(leaves, inputs, arguments["attn_bias"])
         attend: Callable[..., Tensor] = importlib.import_module(MODULE).memory_efficient_attention
-        wanted = tuple(leaf for leaf in leaves.values() if leaf.requires_grad)
 
         def launch() -> Tensor:
-            if not wanted:
-                return attend(leaves["q"], leaves["k"], leaves["v"], **arguments)
-            out: Tensor = Checkpointed.apply(attend, leaves, arguments, *wanted)  # type: ignore[no-untyped-call]  # torch's
-            return out
+            return attend(leaves["q"], leaves["k"], leaves["v"], **arguments)
 
-        return Prepared(launch, leaves, layout, lowered.form)
-
-
-class Checkpointed(torch.autograd.Function):
-    """Lets `torch.autograd.grad` differentiate a call that only `.backward()` can.
-
-    The package checkpoints its chunks with the reentrant implementation, which refuses to run under
-    `torch.autograd.grad` (https://docs.pytorch.org/docs/stable/checkpoint.html). So the backward inside
-    is a `.backward()`, in a thread of its own because autograd keeps the prohibition per thread, and
-    its gradients are handed on.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        attend: Callable[..., Tensor],
-        leaves: dict[str, Tensor],
-        arguments: dict[str, Any],
-        *wanted: Tensor,
-    ) -> Tensor:
-        """The call, its graph kept."""
-        own = {id(t): t.detach().requires_grad_() for t in wanted}
-        inside = {name: own.get(id(leaf), leaf) for name, leaf in leaves.items()}
-        bias = inside.pop("bias", None)
-        with torch.enable_grad():
-            said = arguments if bias is None else arguments | {"attn_bias": bias}
-            out = attend(inside["q"], inside["k"], inside["v"], **said)
-        ctx.out, ctx.inside = out, tuple(own.values())
-        return out.detach()
-
-    @staticmethod
-    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients that `.backward()` left."""
-        with ThreadPoolExecutor(1) as aside:
-            aside.submit(ctx.out.backward, dout).result()
-        return (None, None, None, *(t.grad for t in ctx.inside))
+        # The package checkpoints its chunks with the reentrant implementation, which refuses to run
+        # under torch.autograd.grad: https://docs.pytorch.org/docs/stable/checkpoint.html
+        return Prepared(launch, leaves, layout, lowered.form, differentiate=by_backward)
 
 
 BACKEND = Lucidrains()

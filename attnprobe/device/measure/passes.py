@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from attnprobe.core.case import Pass
-from attnprobe.device.backends.base import Prepared
+from attnprobe.device.backends.base import Gradients, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.measure.clocks import Call
 from attnprobe.device.measure.cold import Cold
@@ -38,9 +38,9 @@ def cotangent(prepared: Prepared, inputs: Inputs, out: Tensor) -> Tensor:
     return torch.empty_like(out).copy_(native)
 
 
-def gradients(prepared: Prepared, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
-    """Backward alone: `torch.autograd.grad` writes no `.grad`, so nothing is accumulated or zeroed."""
-    return torch.autograd.grad(out, _leaves(prepared), dout, allow_unused=True)
+def gradients(prepared: Prepared, out: Tensor, dout: Tensor) -> Gradients:
+    """Backward alone."""
+    return prepared.differentiate(out, _leaves(prepared), dout)
 
 
 def once(prepared: Prepared, inputs: Inputs) -> Callable[[], object]:
