@@ -1,7 +1,7 @@
 """Records to JSON and back, with the standard library alone (the child has nothing else).
 
 Non-finite floats become the strings "inf", "-inf" and "nan", because JSON has no word for them; masks
-become their spelling. The host validates what it reads with pydantic (session.py); the child trusts
+become their spelling. The host validates what it reads with pydantic (session/validation.py); the child trusts
 the host and only rebuilds.
 """
 

@@ -105,7 +105,8 @@ def greet(python: str, process: Process, until: float, preloaded: bool) -> Inter
         hello = process.hear(min(until, soon(_HELLO_S)))["hello"]
     except Gone:
         code = process.end(1.0)
-        why = f"it ended with {exit_words(code)} before it said hello. {process.log.text[-600:]}"
+        said = (process.log.text.splitlines() or ["nothing"])[-1][:200]
+        why = f"it ended with {exit_words(code)} before it said hello; it printed: {said}"
         raise UsageError(f"{python} is not a usable Python interpreter", why, _FIX) from None
     except Late:
         process.end(0)

@@ -17,13 +17,19 @@ import pytest
 from attnprobe.session import load
 from tests.worker.conftest import DEEDS, MakeEnvironment, left
 
-pytestmark = pytest.mark.skipif(
-    not os.path.isdir("/proc"), reason="orphans are found through /proc"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.path.isdir("/proc"), reason="orphans are found through /proc"),
+]
 
 CAMPAIGN = Path(__file__).with_name("campaign.py")
 ROOT = CAMPAIGN.parents[2]
-TRIALS = 40
+TRIALS = 30
+
+LIGHT_TORCH = {
+    "torch/__init__.py": "__version__ = '0'\nclass cuda: is_initialized = staticmethod(lambda: False)"
+}
+"""Where torch itself is not in question, it need not take seconds to import."""
 
 
 class Campaign:
@@ -92,9 +98,11 @@ def test_killing_the_host_ends_an_import_that_hangs(
     assert campaign.orphans() == []
 
 
-def test_control_c_keeps_everything_and_leaves_nothing_running(campaign: Campaign) -> None:
+def test_control_c_keeps_everything_and_leaves_nothing_running(
+    campaign: Campaign, make_environment: MakeEnvironment
+) -> None:
     """The terminal's SIGINT to the whole group: exit 130, records kept, no descendant left."""
-    host = campaign.start()
+    host = campaign.start(str(make_environment("light", (), LIGHT_TORCH)))
     assert host.stdout is not None
     for _ in range(3):
         host.stdout.readline()
@@ -107,9 +115,9 @@ def test_control_c_keeps_everything_and_leaves_nothing_running(campaign: Campaig
     assert report.notes == (f"interrupted after {len(report.records)} of {TRIALS} trials",)
 
 
-def test_a_killed_server_is_replaced(campaign: Campaign) -> None:
+def test_a_killed_server_is_replaced(campaign: Campaign, make_environment: MakeEnvironment) -> None:
     """Somebody ends the fork server: the trial in flight is a crash, the rest go on with a new one."""
-    host = campaign.start()
+    host = campaign.start(str(make_environment("light", (), LIGHT_TORCH)))
     assert host.stdout is not None
     host.stdout.readline()
     children = Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured
 from attnprobe.core.trial import Trial
@@ -31,6 +33,7 @@ HARMLESS = {
 }
 
 
+@pytest.mark.slow
 def test_every_trial_has_a_record_of_the_right_kind(tmp_path: Path) -> None:
     """In memory and in the file; and the right function is right in whatever company it runs."""
     counts = {**RUINOUS, **HARMLESS}
