@@ -46,24 +46,30 @@ class Arithmetic:
     exp: float = 2.0**-22
     tanh: float = 2.0**-21
 
+    def roundings(self, n: int) -> float:
+        """How often a sum of n products is rounded or cut: n in a chain of FMAs.
+
+        A step of b products aligns them to the largest addend and cuts each (n cuts in all), then cuts
+        the running sum (n / b).
+        """
+        return n * (1.0 + 1.0 / self.inner) if self.truncates else float(n)
+
     def spread(self, n: int, confidence: float) -> float:
         """Error of a sum of n products over the sum of their magnitudes, without preferred sign.
 
-        `lambda sqrt(n) u` for a chain of roundings in any order (Higham and Mary 2019), never above
-        the deterministic `n u`. With steps of b products: n/b roundings of the running sum and,
-        within a step, b addends aligned to the largest and cut: `lambda (sqrt(n/b) + sqrt(b)) u`
-        (Blanchard, Higham, Lopez, Mary, Pranesh, SIAM J. Sci. Comput. 42(3), 2020, theorem 3.2, is
-        the deterministic form n/b + b).
+        `lambda sqrt(r) u` for r roundings in any order (Higham and Mary 2019), never above the
+        deterministic `r u`. A cut is uniform in [0, 2u): u in the mean, which is `drift`, and within
+        +-u around it, like a rounding.
         """
-        steps = math.sqrt(n / self.inner) + (math.sqrt(self.inner) if self.inner > 1 else 0.0)
-        return min(confidence * steps, float(max(n, 1))) * U32 + self.operand
+        r = max(self.roundings(n), 1.0)
+        return min(confidence * math.sqrt(r), r) * U32 + self.operand
 
     def drift(self, n: int) -> float:
-        """Mean error of a sum of n products over the size of its running sum: truncation's bias.
+        """Mean error of a sum of n products over the size of its running sum: what cutting takes away.
 
-        Cutting is uniform in [0, 2u) and always towards zero: mean u per step, n/inner steps.
+        Cuts are towards zero, so they add up where the products have one sign.
         """
-        return n / self.inner * U32 if self.truncates else 0.0
+        return self.roundings(n) * U32 if self.truncates else 0.0
 
     def exponential(self, n: int) -> float:
         """Relative error of a probability from exponentials: its own and the rescalings after it.
@@ -82,8 +88,10 @@ IEEE = Arithmetic("float32")
 Programming Guide, "Mathematical Functions"; Sleef, which torch uses on CPUs, is within 1 ulp)."""
 
 TENSOR_CORE = Arithmetic("tensor core", 4, True, 0.0, 2.0**-13, 2.0**-11)
-"""Tensor cores add 4 (V100, T4), 8 (A100) or 16 (H100) products in one step and truncate: 4 covers all
-(Fasi, Higham, Mikaitis, Pranesh, PeerJ CS 7:e330, 2021; Khattak and Mikaitis, arXiv:2510.15884).
+"""Tensor cores add 4 (V100, T4), 8 (A100) or 16 (H100) products in one step, aligned to the largest and
+cut without rounding; newer ones keep extra bits while they align (Fasi, Higham, Mikaitis, Pranesh,
+PeerJ CS 7:e330, 2021; Khattak and Mikaitis, arXiv:2512.07004). Steps of 4 without extra bits cut most
+often and so cover all of them.
 
 The exponential may be a cubic polynomial: Chebyshev interpolation of 2^x on [0, 1] errs by
 2 sqrt(2) (ln 2 / 4)^4 / 4! = 1.06e-4 < 2^-13 (flash-attn 4's emulated exp2 and torch's `fexp_u20` for

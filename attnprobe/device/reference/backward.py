@@ -62,7 +62,7 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cot
     size, scale_dP = dS.abs(), w.P * tangent * scores.against(g.abs(), w.v.abs())
     systematic = tuple(
         size * (tangent * (error + shift) + bend * error + 3.0 * U32)
-        + kind.spread(scores.case.Kv, level) * scale_dP
+        + (kind.spread(scores.case.Kv, level) + kind.drift(scores.case.Kv)) * scale_dP
         for kind, error, shift in zip(tiles.kinds, w.errors, rows.lse_systematic, strict=True)
     )
     floor = w.kept(form.floor**2)

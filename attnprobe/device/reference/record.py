@@ -21,7 +21,9 @@ class Moments:
             does.
         squares: Root of the sum of squared terms: the size of the quantity's partial sums.
         fused: Root of the variance when P and dS are rounded before their products, and D is taken
-            from the rounded output; errors of one row are shared by its columns.
+            from the rounded output; set for dq alone, elsewhere `squares` is it. Errors of one row
+            are shared by its columns.
+        from_stored: The same when dS is made from the stored P and scaled before it is rounded.
         fused_common: The part of it that all rows share (through one query's D).
         unfused: Root of the variance when scaled q, S, P, dP and dS are each stored.
         unfused_common: The part of it that rows share.

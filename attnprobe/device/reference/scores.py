@@ -130,9 +130,9 @@ def deviation(
 ) -> Tensor:
     """What inner arithmetic may do to each logit, plus the relative error of its exponential.
 
-    Dot product: `spread(K) * s |q|.|k|`, through the soft cap's slope. Everything else that float32
-    holds is rounded a few times: the logit and the running maximum (twice: in the subtraction and
-    in the change of base for exp2), what was added, the capped product.
+    Dot product: `(spread(K) + drift(K)) * s |q|.|k|`, through the soft cap's slope. Everything else that
+    float32 holds is rounded a few times: the logit and the running maximum (twice: in the subtraction
+    and in the change of base for exp2), what was added, the capped product.
 
     Args:
         scores: The region.
@@ -147,7 +147,7 @@ def deviation(
     if scores.softcap is not None:
         dot = dot * slope_bound(tile, scores.softcap)
     finite = tile.S if tile.keep is None else tile.S.masked_fill(~tile.keep, 0.0)
-    error = dot.mul_(kind.spread(scores.case.K, level))
+    error = dot.mul_(kind.spread(scores.case.K, level) + kind.drift(scores.case.K))
     error += (2.0 * U32) * finite.abs()
     error += (2.0 * U32) * top.abs() + kind.exponential(scores.region.Mkv)
     if scores.softcap is not None:

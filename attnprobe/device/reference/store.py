@@ -16,7 +16,7 @@ from attnprobe.device.reference.sums import Sums
 from attnprobe.device.reference.weights import Tiles
 
 LARGE_BYTES = 512 * 2**20
-"""Key-side moments in float32 beyond which bfloat16 keeps them: its 8 bits are enough for a bound."""
+"""Float32 key-side moments beyond which bfloat16 keeps them: its 8 bits are enough for a bound."""
 
 
 class Store:
