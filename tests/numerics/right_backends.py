@@ -208,7 +208,7 @@ BACKENDS = {
     "sdpa-math": Right(sdpa(SDPBackend.MATH), "fp32-internal"),
     "sdpa-flash-cpu": Right(sdpa(SDPBackend.FLASH_ATTENTION), "cpu_flash", "cpu"),
     "sdpa-flash": Right(sdpa(SDPBackend.FLASH_ATTENTION), "fused_tc", "cuda"),
-    "sdpa-mem-efficient": Right(sdpa(SDPBackend.EFFICIENT_ATTENTION), "fused_tc", "cuda"),
+    "sdpa-mem-efficient": Right(sdpa(SDPBackend.EFFICIENT_ATTENTION), "mem_efficient", "cuda"),
     "sdpa-cudnn": Right(sdpa(SDPBackend.CUDNN_ATTENTION), "fused_tc", "cuda"),
     "aten-flash-lse": Right(cpu_flash_lse, "cpu_flash", "cpu"),
     "flex-eager": Right(flex, "flex_eager"),

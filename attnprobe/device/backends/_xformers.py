@@ -79,8 +79,8 @@ class XformersOp(Backend):
         return file.FwOp, getattr(file, "BwOp", None)
 
     def contract(self, case: Case) -> str:
-        """What a fused kernel on tensor cores may round."""
-        return "fused_tc"
+        """CUTLASS's class where CUTLASS runs or may be chosen, else that of a fused kernel."""
+        return "mem_efficient" if self.module in ("", "cutlass") else "fused_tc"
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """BMHK; grouped heads as an expanded 5-D view forward, as repeated heads with a backward."""

@@ -36,7 +36,7 @@ class SdpaDefault(Backend):
 
     def contract(self, case: Case) -> str:
         """That of the loosest kernel which may be chosen."""
-        return "cpu_flash" if case.device == "cpu" else "fused_tc"
+        return "cpu_flash" if case.device == "cpu" else "mem_efficient"
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """Lowers the mask and notes which kernel torch says it would take."""

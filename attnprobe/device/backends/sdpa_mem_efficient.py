@@ -10,5 +10,5 @@ BACKEND = Sdpa(
     name="sdpa-mem-efficient",
     kernel="EFFICIENT_ATTENTION",
     kernels=r"fmha_cutlass|mem_eff|efficient_attention",
-    contracts={"cpu": "fused_tc", "cuda": "fused_tc"},
+    contracts={"cpu": "mem_efficient", "cuda": "mem_efficient"},
 )

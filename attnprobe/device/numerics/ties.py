@@ -54,9 +54,6 @@ def _most(x: Tensor, dim: int) -> int:
     same = hashed[:, 1:] == hashed[:, :-1]
     if not bool(same.any()):
         return 1
-    best = 0
-    for row in same[same.any(1)]:
-        _, counts = torch.unique_consecutive(row, return_counts=True)
-        values, _ = torch.unique_consecutive(row, return_counts=True)
-        best = max(best, int(counts[values].max()))
-    return best + 1
+    at = torch.arange(1, same.shape[1] + 1, device=x.device).expand(same.shape)
+    start = at.masked_fill(same, 0).cummax(-1).values  # where the run of equal neighbours began
+    return int((at - start).max()) + 1

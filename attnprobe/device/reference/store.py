@@ -16,14 +16,14 @@ from attnprobe.device.reference.sums import Sums
 from attnprobe.device.reference.weights import Tiles
 
 LARGE_BYTES = 512 * 2**20
-"""Float32 key-side moments beyond which bfloat16 keeps them: its 8 bits are enough for a bound."""
+"""Key-side moments beyond which bfloat16 keeps them: its 8 bits are enough for a bound."""
 
 
 class Store:
     """Truth in float64, moments in float32; a tensor is made when its first part arrives.
 
-    Large cases keep moments in bfloat16 and treat all errors of stored scores as shared by rows, which is
-    looser but safe: 131,072 keys of 8 heads then fit in 2 GiB beside inputs and truth.
+    Large cases keep moments in bfloat16 and treat all errors of stored scores as shared by rows, which
+    is looser but safe: 131,072 keys of 8 heads then fit in 2 GiB beside inputs and truth.
 
     Args:
         inputs: The case's tensors.
