@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
 from attnprobe.core.case import Case
-from attnprobe.core.outcome import Measured
+from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.report import Report
-from attnprobe.core.trial import Trial
+from attnprobe.core.trial import Record, Trial
 from attnprobe.errors import UsageError
 from attnprobe.workload import Call, Workload
 
@@ -31,6 +32,22 @@ def trials(
         for backend in names
         for asked in ((question,) if question else call.ask)
     ]
+
+
+_BACKWARD = re.compile(r"backward|gradient|inference|training|requires_grad", re.IGNORECASE)
+"""What a refusal says when the forward alone might have run."""
+
+
+def forward_alone(record: Record) -> Trial | None:
+    """The same call without its backward, when only the backward was refused."""
+    trial, outcome = record.trial, record.outcome
+    if trial.case.passes == "fwd" or not isinstance(outcome, Refused):
+        return None
+    if outcome.by not in ("library", "attnprobe") or not all(
+        map(_BACKWARD.search, outcome.reasons)
+    ):
+        return None
+    return replace(trial, case=trial.case.edit(passes="fwd"))
 
 
 def choose(workload: Workload, masks: Iterable[str], dtypes: Iterable[str]) -> Workload:

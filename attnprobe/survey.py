@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnprobe import info, session
+from attnprobe import info, plan, session
 from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.cost import estimate_bytes
 from attnprobe.core.environment import Environment
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record, Trial
+from attnprobe.crew import Crew
 from attnprobe.errors import UnusableHost, UsageError
 from attnprobe.redact import Identity, redact
 from attnprobe.session.journal import Journal, Mode
@@ -21,6 +24,10 @@ from attnprobe.worker.host import Worker
 
 Progress = Callable[[str], AbstractContextManager[session.Progress]]
 """Opens what shows how far a run is, under the label given."""
+
+
+SIDE_BY_SIDE_BYTES = 2**30
+"""A case that takes more has the machine for itself."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Survey:
         progress: Shows how far each run is.
         python: The diagnosed interpreter; None is this one.
         began: When the survey was opened, on the monotonic clock.
+        crew: Workers that check side by side.
     """
 
     worker: Worker
@@ -40,6 +48,7 @@ class Survey:
     progress: Progress
     python: str | None
     began: float
+    crew: Crew
 
     def machine(self) -> Environment:
         """Finds out and keeps what this machine is."""
@@ -58,7 +67,7 @@ class Survey:
         claims = info.claims(self.worker, names)
         records: list[Record] = []
         if launch:
-            records = info.prove(lambda trials: self.run("launching", trials), claims, device)
+            records = info.prove(lambda trials: self.check("launching", trials), claims, device)
         facts = info.backend_facts(claims, records)
         for fact in facts:
             self.journal.backend(fact)
@@ -83,12 +92,44 @@ class Survey:
                 fix="FILE.py:FUNC, or package.module:FUNC where the interpreter finds it",
             )
 
-    def run(
+    def check(
         self, label: str, trials: Sequence[Trial], budget_s: float | None = None
     ) -> list[Record]:
-        """Runs trials, each kept as soon as it is done."""
+        """Runs trials whose time does not matter: small cases side by side, large ones in turn."""
+        small = [
+            trial for trial in trials if estimate_bytes(trial.case, True) <= SIDE_BY_SIDE_BYTES
+        ]
+        large = [trial for trial in trials if estimate_bytes(trial.case, True) > SIDE_BY_SIDE_BYTES]
+        until = math.inf if budget_s is None else time.monotonic() + budget_s
+        found = self._run(label, small, self.crew.workers(small), budget_s)
+        left = None if budget_s is None else until - time.monotonic()
+        return found + (
+            self._run(f"{label}, large cases", large, self.worker, left) if large else []
+        )
+
+    def time(
+        self, label: str, trials: Sequence[Trial], budget_s: float | None = None
+    ) -> list[Record]:
+        """Runs trials that are timed: one at a time, nothing beside them."""
+        self.crew.rest()
+        return self._run(label, trials, self.worker, budget_s)
+
+    def _run(
+        self,
+        label: str,
+        trials: Sequence[Trial],
+        workers: Worker | Sequence[Worker],
+        budget_s: float | None,
+    ) -> list[Record]:
         with self.progress(label) as progress:
-            return session.run(trials, self.worker, self.journal, progress, budget_s=budget_s)
+            return session.run(
+                trials,
+                workers,
+                self.journal,
+                progress,
+                budget_s=budget_s,
+                follow_up=plan.forward_alone,
+            )
 
     @property
     def seconds(self) -> float:
@@ -111,8 +152,12 @@ def opened(
         UsageError: The session file exists, is in use, or `python` is no interpreter.
         SessionError: The file to resume is no session.
     """
-    with _Redacted(header, path, mode) as journal, Worker(python) as worker:
-        yield Survey(worker, journal, progress, python, time.monotonic())
+    with (
+        _Redacted(header, path, mode) as journal,
+        Worker(python) as worker,
+        closing(Crew(python)) as crew,
+    ):
+        yield Survey(worker, journal, progress, python, time.monotonic(), crew)
 
 
 def device(asked: str, environment: Environment) -> str:

@@ -44,6 +44,9 @@ class FakeWorker:
         answer = self._answers[message["do"]]
         return answer if isinstance(answer, Outcome) else Answer(answer)
 
+    def abandon(self) -> None:
+        """There is no child to kill."""
+
     def retire(self) -> None:
         """There is no child to end."""
 

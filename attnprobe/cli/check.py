@@ -44,7 +44,7 @@ def check(
         here = survey.device(device, survey_.machine())
         calls = plan.place(wanted, here, seed)
         survey_.require(names)
-        survey_.run("checking", plan.trials(calls, names))
+        survey_.check("checking", plan.trials(calls, names))
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)
     next_step(f"attnprobe render {path} --format md", "attnprobe report")

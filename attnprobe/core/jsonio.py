@@ -1,8 +1,8 @@
 """Records to JSON and back, with the standard library alone (the child has nothing else).
 
 Non-finite floats become the strings "inf", "-inf" and "nan", because JSON has no word for them; masks
-become their spelling. The host validates what it reads with pydantic (session/validation.py); the child trusts
-the host and only rebuilds.
+become their spelling. The host validates what it reads with pydantic (session/validation.py); the
+child trusts the host and only rebuilds.
 """
 
 from __future__ import annotations

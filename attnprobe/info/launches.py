@@ -24,7 +24,9 @@ def launch_cases(device: str, storage: Storage = "padded") -> list[Case]:
     """
     lengths = None if storage == "padded" else Lengths((_M, _M // 2), (_M, _M // 2), storage)
     return [
-        Case(_B, _H, _H, _M, _M, _K, _K, dtype, device, lengths=lengths, passes=passes)
+        Case(
+            _B, _H, _H, _M, _M, _K, _K, dtype, device, lengths=lengths, passes=passes, name="launch"
+        )
         for dtype in DTYPES
         for passes in PASSES
     ]

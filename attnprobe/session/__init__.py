@@ -4,8 +4,9 @@ The file holds JSON lines: a header, then environment, backend, record and note 
 an end line when the run was not cut short. Every view of a session is a reading of that file.
 """
 
+from attnprobe.session.asking import Asks
 from attnprobe.session.journal import Journal
 from attnprobe.session.reader import load
-from attnprobe.session.runner import Asks, Progress, run
+from attnprobe.session.runner import Progress, run
 
 __all__ = ["Asks", "Journal", "Progress", "load", "run"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from attnprobe.core import units
 from attnprobe.core.trial import Record, Trial
 from attnprobe.errors import Interrupted
+from attnprobe.session.asking import Asks, FollowUp, answers
 from attnprobe.session.journal import Journal
 
 Progress = Callable[[int, int, Record, float], None]
@@ -16,62 +17,63 @@ Progress = Callable[[int, int, Record, float], None]
 DEADLINE_S = 60.0
 
 
-class Asks(Protocol):
-    """What a session needs of a worker (worker.host.Worker; tests have a fake)."""
-
-    def require_torch(self) -> None:
-        """Raises UnusableHost when trials cannot run."""
-        ...
-
-    def trial(self, trial: Trial, deadline_s: float) -> Record:
-        """One trial and what became of it."""
-        ...
+def _nothing_further(record: Record) -> Trial | None:
+    return None
 
 
 def run(
     trials: Iterable[Trial],
-    worker: Asks,
+    workers: Asks | Sequence[Asks],
     journal: Journal,
     progress: Progress | None = None,
     *,
     deadline_s: float = DEADLINE_S,
     budget_s: float | None = None,
+    follow_up: FollowUp = _nothing_further,
 ) -> list[Record]:
     """Runs what the journal does not hold yet; returns the records of all trials, as far as they exist.
 
-    Trials of one case follow each other, whatever their order, because the child keeps a case's
-    inputs and reference.
+    Trials of one case follow each other, whatever their order, because a child keeps a case's inputs
+    and reference.
 
     Args:
         trials: What to run; duplicates run once.
-        worker: Who runs them.
+        workers: Who runs them: one, or several side by side.
         journal: Where every record goes at once.
         progress: Told of every record.
         deadline_s: Seconds that one trial may take.
         budget_s: Seconds after which no further trial is begun; the journal notes how many were not.
+        follow_up: What else is asked after a record.
 
     Raises:
         Interrupted: Ctrl-C; the journal holds everything that was measured.
         UnusableHost: Trials cannot run on this machine.
     """
+    crew = workers if isinstance(workers, Sequence) else (workers,)
     wanted = {trial.id: trial for trial in trials}
-    done = {key: record for key, record in journal.done.items() if key in wanted}
+    earlier = journal.done
+    wanted |= _raised_by(earlier, wanted, follow_up)
+    done = {key: earlier[key] for key in wanted if key in earlier}
     missing = by_case([trial for key, trial in wanted.items() if key not in done])
     if missing:
-        worker.require_torch()
+        for worker in crew:
+            worker.require_torch()
+    if missing and budget_s is not None and budget_s <= 0:
+        journal.note(_cut(len(wanted) - len(done), len(wanted), 0.0))
+        missing = []
     began = time.monotonic()
+    found = answers(missing, crew, deadline_s, follow_up)
     try:
-        for count, trial in enumerate(missing, start=1):
-            if budget_s is not None and time.monotonic() - began >= budget_s:
-                left = len(missing) - count + 1
-                journal.note(f"{left} of {len(wanted)} trials not run: {budget_s:g} s were over")
-                break
-            record = worker.trial(trial, deadline_s)
+        for count, record in enumerate(found, start=1):
             journal.record(record)
-            done[trial.id] = record
+            wanted.setdefault(record.trial.id, record.trial)
+            done[record.trial.id] = record
+            spent, left = time.monotonic() - began, len(wanted) - len(done)
             if progress is not None:
-                each = (time.monotonic() - began) / count
-                progress(len(done), len(wanted), record, each * (len(missing) - count))
+                progress(len(done), len(wanted), record, spent / count * left)
+            if budget_s is not None and spent >= budget_s and left > 0:
+                journal.note(_cut(left, len(wanted), budget_s))
+                break
     except KeyboardInterrupt:
         journal.note(f"interrupted after {len(done)} of {len(wanted)} trials")
         raise Interrupted(
@@ -79,12 +81,26 @@ def run(
             why="everything measured so far is kept",
             fix="the same command with --resume runs the rest",
         ) from None
+    finally:
+        found.close()
     return [done[key] for key in wanted if key in done]
 
 
-def by_case(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials of one case behind each other, cases in order of their first trial."""
+def _cut(left: int, total: int, budget_s: float) -> str:
+    return f"{left} of {total} trials not run: {units.seconds(budget_s)} were over"
+
+
+def _raised_by(
+    earlier: Mapping[str, Record], wanted: Mapping[str, Trial], follow_up: FollowUp
+) -> dict[str, Trial]:
+    """What earlier records of these trials still want to know."""
+    raised = (follow_up(earlier[key]) for key in wanted if key in earlier)
+    return {trial.id: trial for trial in raised if trial is not None}
+
+
+def by_case(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Trials grouped by case, cases in order of their first trial."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(trial.case.id, []).append(trial)
-    return [trial for group in groups.values() for trial in group]
+    return list(groups.values())

@@ -131,6 +131,12 @@ class Worker:
             child, self._child = self._child, None
             child.end(0)
 
+    def abandon(self) -> None:
+        """Kills the present child; whoever waits for its answer hears of its death. From any thread."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
     def close(self) -> None:
         """Ends everything that was started."""
         self.retire()

@@ -34,7 +34,8 @@ LAYERS: dict[str, set[str]] = {
     "session": HOST_BASE,
     "info": {*HOST_BASE, "probe", "remedies"},
     "report": HOST_BASE,
-    "survey": {*HOST_BASE, "info", "redact", "session"},
+    "crew": {*HOST_BASE, "probe"},
+    "survey": {*HOST_BASE, "crew", "info", "plan", "redact", "session"},
     "cli": {"*"},
     "__main__": {"cli"},
 }

@@ -41,7 +41,7 @@ class State:
 WRONG = State("✗", "bad", "wrong")
 BROKEN = State("!", "bad", "raised, crashed, timed out or out of memory")
 REROUTED = State("»", "weak", "right, but another kernel ran than was asked for")
-PARTLY = State("~", "good", "right at some dtypes, refused at others")
+PARTLY = State("~", "good", "right at some dtypes or forward only, refused at others")
 RIGHT = State("✓", "good", "right")
 UNCHECKED = State("o", "weak", "ran, not compared")
 NO_POWER = State("?", "weak", "ran, but the bound is too wide to count as evidence")

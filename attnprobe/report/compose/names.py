@@ -12,8 +12,8 @@ from attnprobe.report.compose import reading
 
 
 def whatever_the_dtype(case: Case) -> Case:
-    """The case as a key that its runs at several dtypes share."""
-    return case.edit(dtype="", seed=0)
+    """The case as a key that its runs at several dtypes, with and without a backward, share."""
+    return case.edit(dtype="", seed=0, passes="fwd+bwd")
 
 
 def namer(records: Iterable[Record]) -> Callable[[Case], str]:

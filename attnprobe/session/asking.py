@@ -1,0 +1,114 @@
+"""Who answers the trials: one worker in turn, or several side by side, each with its own child."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import Protocol
+
+from attnprobe.core.trial import Record, Trial
+
+
+class Asks(Protocol):
+    """What a session needs of a worker (worker.host.Worker; tests have a fake)."""
+
+    def require_torch(self) -> None:
+        """Raises UnusableHost when trials cannot run."""
+        ...
+
+    def trial(self, trial: Trial, deadline_s: float) -> Record:
+        """One trial and what became of it."""
+        ...
+
+    def abandon(self) -> None:
+        """Kills the child; whoever waits for its answer hears of its death. From any thread."""
+        ...
+
+    def retire(self) -> None:
+        """Ends the child."""
+        ...
+
+
+FollowUp = Callable[[Record], "Trial | None"]
+"""The question that a record raises, asked of the same worker at once; None for most records."""
+
+
+def answers(
+    groups: Iterable[Sequence[Trial]],
+    workers: Sequence[Asks],
+    deadline_s: float,
+    follow_up: FollowUp,
+) -> Generator[Record, None, None]:
+    """The records of all trials, as they come in; closing the iterator ends what is in flight.
+
+    Args:
+        groups: Trials of one case each: they stay with one worker, whose child keeps the reference.
+        workers: One answers in this thread; more of them in threads of their own.
+        deadline_s: Seconds that one trial may take.
+        follow_up: What else is asked after a record.
+    """
+    if len(workers) == 1:
+        for group in groups:
+            yield from _group(group, workers[0], deadline_s, follow_up)
+    else:
+        yield from _side_by_side(groups, workers, deadline_s, follow_up)
+
+
+def _group(
+    group: Sequence[Trial], worker: Asks, deadline_s: float, follow_up: FollowUp
+) -> Iterator[Record]:
+    for trial in group:
+        record = worker.trial(trial, deadline_s)
+        yield record
+        further = follow_up(record)
+        if further is not None:
+            yield worker.trial(further, deadline_s)
+
+
+def _side_by_side(
+    groups: Iterable[Sequence[Trial]],
+    workers: Sequence[Asks],
+    deadline_s: float,
+    follow_up: FollowUp,
+) -> Iterator[Record]:
+    left, stop = deque(groups), threading.Event()
+    heard: SimpleQueue[Record | BaseException | None] = SimpleQueue()
+
+    def work(worker: Asks) -> None:
+        try:
+            while not stop.is_set():
+                for record in _group(left.popleft(), worker, deadline_s, follow_up):
+                    if stop.is_set():  # the child was killed under the trial: no fact about it
+                        break
+                    heard.put(record)
+        except IndexError:
+            pass  # nothing is left
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever listens
+            heard.put(error)
+        finally:
+            worker.retire()  # a child of this thread dies with it, by the parent-death signal
+            heard.put(None)
+
+    threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]
+    for thread in threads:
+        thread.start()
+    try:
+        working = len(threads)
+        while working:
+            got = heard.get()
+            if isinstance(got, BaseException):
+                raise got
+            if got is None:
+                working -= 1
+            else:
+                yield got
+    finally:
+        stop.set()
+        for worker, thread in zip(workers, threads, strict=True):
+            while thread.is_alive():
+                with contextlib.suppress(ProcessLookupError):
+                    worker.abandon()
+                thread.join(0.2)
