@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -178,6 +178,11 @@ def make(case: Case) -> Inputs:
         bias=_bias(case, normal),
         drawn_on=device,
     )
+
+
+def own(inputs: Inputs) -> Inputs:
+    """The same values in memory that may be written to; strides are kept where they are dense."""
+    return replace(inputs, q=inputs.q.clone(), k=inputs.k.clone(), v=inputs.v.clone())
 
 
 def _belongs(case: Case, device: str) -> Tensor:

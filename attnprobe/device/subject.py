@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Refused
 from attnprobe.core.parity import Failure
+from attnprobe.device import remembered
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.launch import Launched, launch
 from attnprobe.device.lowering.base import Refusal
+from attnprobe.device.reference import Reference
 
 NO_KERNEL = re.compile(
     r"No (available kernel|viable backend|operator found)|not implemented for '|no kernel image|"
@@ -58,7 +60,7 @@ class Subject:
 
     Args:
         backend: Who is examined.
-        inputs: The case and its tensors.
+        inputs: The case and the tensors that its recipe gives.
         announce: Called with "backward" when that begins.
     """
 
@@ -75,6 +77,11 @@ class Subject:
     def contract(self) -> str:
         """The numerics contract that the backend is held to."""
         return self.backend.contract(self.case)
+
+    @property
+    def truth(self) -> Reference:
+        """The reference of the case; without dropout."""
+        return remembered.truth(self.case)
 
     def prepare(self, inputs: Inputs | None = None) -> Prepared:
         """Ready to launch, on the case's own inputs or on others.
@@ -128,7 +135,3 @@ class Subject:
         prepared = self.prepare(inputs)
         with prepared.around():
             return self.launch(prepared, inputs).outputs
-
-    def edited(self, **changes: object) -> Inputs:
-        """The case's own tensors under a case with some fields changed."""
-        return replace(self.inputs, case=self.case.edit(**changes))

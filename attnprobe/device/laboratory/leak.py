@@ -1,10 +1,10 @@
 """Masked keys and values have no influence at all, forward or backward.
 
 Finds a mask that is a finite number, a tile that is masked too late, a row that reads one key too
-many: whatever a row may not attend becomes other finite numbers, and no bit of the row's results may
-change. A right kernel gives masked keys the weight 0 exactly, and 0 times a finite number is 0; NaN
-is put only beyond the lengths of packed sequences, which no kernel has a reason to read. Quantities
-that a plain repeat changes are not compared.
+many: whatever a row may not attend becomes other finite numbers, and no bit of the row's results
+may change. A right kernel gives masked keys the weight 0 exactly, and 0 times a finite number is 0;
+NaN is put only beyond the lengths of packed sequences, which no kernel has a reason to read.
+Quantities that a plain repeat changes are not compared.
 """
 
 from __future__ import annotations

@@ -1,0 +1,44 @@
+"""Results held against the reference, told in an experiment's own words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attnprobe.core.parity import Failure
+from attnprobe.device import reference
+from attnprobe.device.inputs import Inputs, Outputs
+from attnprobe.device.numerics.judge import judge
+from attnprobe.device.subject import Subject
+
+ACCURACY = ("accuracy", "nonfinite", "leak", "empty_rows")
+"""Kinds that say "other numbers than the reference's"; the rest (a missing gradient, a shape) speaks
+for itself."""
+
+
+def failures(
+    subject: Subject,
+    outputs: Outputs,
+    inputs: Inputs,
+    truth: reference.Reference,
+) -> tuple[Failure, ...]:
+    """What is wrong with the outputs of these inputs."""
+    return judge(outputs, inputs, truth, subject.backend.contract(inputs.case)).failures
+
+
+def usual(subject: Subject) -> tuple[Failure, ...]:
+    """What is wrong already without the experiment: then it shows nothing of its own."""
+    return failures(subject, subject.run(), subject.inputs, subject.truth)
+
+
+def renamed(found: tuple[Failure, ...], kind: str, when: str) -> tuple[Failure, ...]:
+    """Wrong numbers as a failure of this experiment.
+
+    Args:
+        found: What the judge said.
+        kind: The experiment's own kind of failure.
+        when: What was done, to begin the message with.
+    """
+    return tuple(
+        replace(f, kind=kind if f.kind in ACCURACY else f.kind, message=f"{when}: {f.message}")
+        for f in found
+    )

@@ -1,0 +1,68 @@
+"""Nothing is kept from an earlier call that belongs to that call.
+
+Finds a mask kept by shape, and anything kept by address: an optimiser writes new numbers into the
+same memory, so that neither address nor shape tells one call from the next. A right kernel keeps
+nothing that depends on values. Each call is held to the reference of what it was given.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from attnprobe import masks
+from attnprobe.core.case import Case
+from attnprobe.core.parity import Failure
+from attnprobe.device import reference
+from attnprobe.device.inputs import make, own
+from attnprobe.device.laboratory import Skipped, _judged
+from attnprobe.device.subject import Declined, Subject
+
+
+def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
+    """Other numbers at the same address, then another mask of the same shape and back."""
+    if subject.case.dropout_p:
+        return Skipped("with dropout, two runs are not alike")
+    usual = _judged.usual(subject)
+    if usual:
+        return usual
+    return (*_other_numbers(subject), *_other_masks(subject))
+
+
+def _other_numbers(subject: Subject) -> tuple[Failure, ...]:
+    before, after = own(subject.inputs), own(subject.inputs)
+    drawn = make(subject.case.edit(seed=subject.case.seed + 1))
+    for name in ("q", "k", "v"):
+        getattr(after, name).copy_(getattr(drawn, name))
+    prepared, then = subject.prepare(before), subject.prepare(after)
+    with prepared.around():
+        subject.launch(prepared)
+        with torch.no_grad():
+            for name in ("q", "k", "v"):
+                prepared.leaves[name].copy_(then.leaves[name])
+        outputs = subject.launch(prepared, after).outputs
+    wrong = _judged.failures(subject, outputs, after, reference.compute(after))
+    return _judged.renamed(wrong, "stale", "after new numbers were written into q, k and v")
+
+
+def _other_masks(subject: Subject) -> tuple[Failure, ...]:
+    """Two masks that no library has a word for, one after the other, then the first again."""
+    plain = subject.case.edit(mask=masks.parse("arbitrary(seed=1, percent=60)"), lengths=None)
+    first, second = _masked(plain, 1), _masked(plain, 2)
+    if first.problems:
+        return ()
+    for case in (first, second, first):
+        inputs = make(case)
+        try:
+            outputs = subject.run(inputs)
+        except Declined:
+            return ()
+        wrong = _judged.failures(subject, outputs, inputs, reference.compute(inputs))
+        if wrong:
+            return _judged.renamed(
+                wrong, "stale", "with another mask of the shape of an earlier one"
+            )
+    return ()
+
+
+def _masked(case: Case, seed: int) -> Case:
+    return case.edit(mask=masks.parse(f"arbitrary(seed={seed}, percent=60)"), mask_form="best")
