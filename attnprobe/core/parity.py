@@ -11,6 +11,23 @@ QUANTITIES: tuple[str, ...] = ("out", "lse", "dq", "dk", "dv", "dbias")
 
 
 @dataclass(frozen=True)
+class Spot:
+    """One number of one tensor that tells this wrong result from a right one.
+
+    Args:
+        at: Where, as a canonical Python index: `0, 3, 17, 5`, `0, 3, 16:32`, or `...`.
+        error: What was seen there: level element, the absolute error; group, the norm of the error;
+            gain, the slope sum(error * truth) / sum(truth ** 2).
+        limit: The largest such number that the contract explains; for the gain, whose bound weighs
+            elements by their own, scaled down from `error` by the ratio.
+    """
+
+    at: str
+    error: float
+    limit: float
+
+
+@dataclass(frozen=True)
 class Quantity:
     """One tensor held against its bound.
 
@@ -22,6 +39,7 @@ class Quantity:
         resolution: RMS of the bound over RMS of the reference; above 0.1 the tensor is no evidence.
         worst_index: Canonical index (b, h, m, k) of the worst element.
         nonfinite: Elements that are NaN or inf and should not be.
+        spot: Where and by how much it fails, at `level`; None when it does not, or is not finite.
     """
 
     verdict: Verdict
@@ -31,6 +49,7 @@ class Quantity:
     resolution: float = 0.0
     worst_index: tuple[int, ...] = ()
     nonfinite: int = 0
+    spot: Spot | None = None
 
 
 @dataclass(frozen=True)

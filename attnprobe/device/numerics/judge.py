@@ -139,6 +139,10 @@ def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure 
         relative_error=float(error.norm()) / size if size else 0.0,
         resolution=resolution,
         worst_index=looks[0].index,
+        # where only some queries have a reference, positions are not canonical
+        spot=allowed.spot(top, error)
+        if verdict == "fail" and subject.reference.index is None
+        else None,
     )
     if verdict != "fail":
         return quantity, None

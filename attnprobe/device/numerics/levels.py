@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from attnprobe.core.parity import Spot
 from attnprobe.device.numerics.arithmetic import ALPHA
 from attnprobe.device.numerics.bounds import Bound
 
@@ -86,6 +87,26 @@ class Limits:
             float(slope.sum().abs() / (total + TINY)),
         )
         return Look("gain", worst)
+
+    def spot(self, look: Look, error: Tensor) -> Spot:
+        """Where a look saw its worst ratio, as a number that can be had without any bound."""
+        if look.level == "element":
+            place = ", ".join(map(str, look.index))
+            return Spot(place, float(error[look.index].abs()), float(self.tolerance[look.index]))
+        if look.level == "group":
+            norms, allowed = _sums(error**2)[look.where].sqrt(), self.groups[look.where]
+            ratio = norms / (allowed + TINY)
+            at = tuple(int(n) for n in torch.unravel_index(ratio.argmax(), ratio.shape))
+            forms = {"head": "{}, {}", "16 rows": "{}, {}, {}:{}", "channel": "{}, {}, :, {}"}
+            numbers = (*at[:2], 16 * at[2], 16 * at[2] + 16) if look.where == "16 rows" else at
+            place = forms.get(look.where, "{}, {}, {}").format(*numbers)
+            return Spot(place, float(norms[at]), float(allowed[at]))
+        slope = (self.pull * error).sum((2, 3)).abs() / (self.slopes[0] + TINY)
+        alone = bool(slope.max() >= look.ratio)
+        b, h = (int(i) for i in torch.unravel_index(slope.argmax(), slope.shape))
+        truth, e = (self.truth[b, h], error[b, h]) if alone else (self.truth, error)
+        gain = float((e * truth).sum() / truth.square().sum())
+        return Spot(f"{b}, {h}" if alone else "...", gain, abs(gain) / look.ratio)
 
     def worst(self, error: Tensor) -> tuple[Look, Look, Look]:
         """All three."""
