@@ -140,6 +140,21 @@ def test_row_sparse_is_the_full_reference_of_a_sparse_cotangent(storage: str | N
         torch.testing.assert_close(getattr(some, name)[held], picked[held])
 
 
+def test_a_gradient_of_the_log_sum_exp() -> None:
+    """D lse / d S is P: q and k get their share, v none."""
+    inputs = make(Case(2, 4, 2, 9, 12, 8, 8, mask=Mask(None, 0, "top-left")))
+    dlse = torch.randn(2, 4, 9)
+    q, k = (t.double().requires_grad_() for t in (inputs.q, inputs.k))
+    S = q @ k.repeat_interleave(2, 1).mT * inputs.case.scale
+    i, j = torch.arange(9)[:, None], torch.arange(12)
+    lse = torch.logsumexp(S.masked_fill(j > i, -torch.inf), -1)
+    (lse * dlse.double()).sum().backward()
+    plain, found = compute(inputs), compute(inputs, dlse=dlse)
+    torch.testing.assert_close(found.dq - plain.dq, q.grad, rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(found.dk - plain.dk, k.grad, rtol=1e-12, atol=1e-13)
+    assert torch.equal(found.dv, plain.dv)
+
+
 def test_only_the_gradients_that_are_asked_for() -> None:
     """A case that wants dk alone gets dk alone; a forward case gets none."""
     inputs = make(Case(1, 2, 2, 8, 8, 8, 8, grads=("k",)))

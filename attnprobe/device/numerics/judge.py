@@ -82,6 +82,8 @@ def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str)
     convention, found = semantics.empty_rows(outputs, inputs, reference)
     failures += [*found, *semantics.exact_zeros(outputs, reference)]
     subjects = _subjects(outputs, inputs, reference)
+    if inputs.case.dropout_p and not reference.drawn:
+        return _without_truth(subjects, held_to, failures, convention)
     quantities: dict[str, Quantity] = {}
     for subject in subjects:
         quantity, problem = _quantity(subject, held_to)
@@ -94,6 +96,25 @@ def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str)
         quantities=quantities,
         failures=tuple(failures),
         empty_rows=convention,
+    )
+
+
+def _without_truth(
+    subjects: list[_Subject], contract: Contract, failures: list[Failure], convention: str
+) -> Parity:
+    """The truth depends on the pairs that were drawn; what is not finite is wrong whatever they are."""
+    for subject in subjects:
+        count = int((subject.compared & ~subject.got.isfinite()).sum())
+        if count:
+            message = f"{subject.name} holds {count} NaN or inf of {subject.got.numel()} elements"
+            failures.append(Failure("nonfinite", message))
+    why = "with dropout the truth depends on the pairs that were drawn, which are not known"
+    return Parity(
+        verdict="fail" if failures else "none",
+        contract=contract.name,
+        failures=tuple(failures),
+        empty_rows=convention,
+        unsaid="" if failures else why,
     )
 
 

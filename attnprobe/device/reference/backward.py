@@ -20,7 +20,7 @@ class Cotangent:
 
     Args:
         w: The tile's probabilities.
-        dP: dout v^T.
+        dP: dout v^T, times dropout's factor.
         W: dP - D.
         U: Gradient of the scaled product: slope * P * W.
         dS: Gradient of the logit: P * W (the same tensor without a soft cap).
@@ -50,7 +50,7 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cot
     scores, level = tiles.scores, tiles.level
     w = tiles.weights(i, j, rows.safe, rows.top)
     g = scores.dout[:, :, i]
-    dP = scores.against(g, w.v)
+    dP = w.dropped(scores.against(g, w.v))
     W = dP - rows.D
     dS = w.P * W
     U = dS if w.slope is None else dS * w.slope
@@ -59,7 +59,8 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cot
     if w.slope is not None:
         assert scores.softcap is not None
         tangent, bend = w.slope, (2.0 / scores.softcap**2) * w.logits.z.abs()
-    size, scale_dP = dS.abs(), w.P * tangent * scores.against(g.abs(), w.v.abs())
+    size = dS.abs()
+    scale_dP = w.P * tangent * w.dropped(scores.against(g.abs(), w.v.abs()))
     systematic = tuple(
         size * (tangent * (error + shift) + bend * error + 3.0 * U32)
         + (kind.spread(scores.case.Kv, level) + kind.drift(scores.case.Kv)) * scale_dP
@@ -144,20 +145,21 @@ def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form
     scores, w = tiles.scores, t.w
     g = scores.dout[:, :, i]
     g2, size = g**2, g.abs()
-    P2, floor = w.P**2, w.kept(form.floor**2)
-    sums.add("truth", w.P.mT @ g)
+    P = w.dropped(w.P)
+    P2, floor = P**2, w.kept(form.floor**2)
+    sums.add("truth", P.mT @ g)
     sums.add("squares", scores.gather(P2 + floor, g2))
     length = scores.groups * len(scores.rows)
     for a, kind in enumerate(tiles.kinds):
         each = w.errors[a] + rows.lse_systematic[a] + (kind.spread(length, tiles.level) + 2 * U32)
-        sums.add(f"systematic {a}", scores.gather(w.P * each, size))
+        sums.add(f"systematic {a}", scores.gather(P * each, size))
     if w.stored is None or w.scaled is None:
         return
     sums.add("unfused", scores.gather(P2 * (1.0 + w.stored) + floor, g2))
     sums.add("unfused_common", scores.gather(P2 * (rows.shift + w.scaled), g2))
-    sums.add("worst", scores.gather(w.P + w.kept(form.floor), size))
+    sums.add("worst", scores.gather(P + w.kept(form.floor), size))
     dtype = scores.inputs.q.dtype
-    sums.add("rho", scores.gather(w.P.to(dtype).double() - w.P, g))
+    sums.add("rho", scores.gather(w.dropped(w.P.to(dtype).double() - w.P), g))
 
 
 def finish_keys(tiles: Tiles, sums: Sums, factor: float) -> dict[str, Tensor]:

@@ -40,7 +40,13 @@ def sparse(inputs: Inputs, rows: Tensor) -> Inputs:
 
 
 @torch.no_grad()
-def compute(inputs: Inputs, rows: Tensor | None = None, scratch: int | None = None) -> Reference:
+def compute(
+    inputs: Inputs,
+    rows: Tensor | None = None,
+    scratch: int | None = None,
+    drawn: Tensor | None = None,
+    dlse: Tensor | None = None,
+) -> Reference:
     """The truth for a case, with the sums that every contract's bounds are made of.
 
     Two passes over tiles of queries and keys: forward (row statistics first), then backward with
@@ -53,6 +59,11 @@ def compute(inputs: Inputs, rows: Tensor | None = None, scratch: int | None = No
             cotangent is zero (use `sparse`); out, lse and dq are then computed for these alone.
             None for all.
         scratch: Bytes for temporaries; None for the default of the device.
+        drawn: (Bc, Hq, Tq, Tkv) bool: the pairs that dropout kept, read off the backend
+            (`numerics.dropout.drawn`). Without it a case with dropout gets the truth without, which the
+            judge does not compare with.
+        dlse: (Bc, Hq, Tq) gradient that flows back into the log-sum-exp; None for 0. It adds P * dlse to
+            dS, which is a D smaller by dlse.
 
     Returns:
         The reference, on the device of the inputs.
@@ -72,10 +83,10 @@ def compute(inputs: Inputs, rows: Tensor | None = None, scratch: int | None = No
         place = store.place(region, len(own))
         if len(own) == 0 or region.size == 0:
             continue
-        scores = Scores(inputs, region, own)
+        scores = Scores(inputs, region, own, drawn, dlse)
         work = Tiles(scores, kinds, level, stores=case.dtype != "float32")
         _region(work, place, room, store)
-    return store.reference(level)
+    return replace(store.reference(level), drawn=drawn is not None)
 
 
 def _region(work: Tiles, place: slice, room: int, store: Store) -> None:

@@ -91,9 +91,10 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
     for j in keys:
         w = tiles.weights(i, j, lse, top)
         v2 = w.v**2
-        sums += scores.weigh(w.P, torch.cat([w.v, w.v.abs(), v2], -1))
-        P2 = w.P**2
-        squares += scores.weigh(P2, v2)
+        weight = w.dropped(w.P)
+        sums[..., : 2 * Kv] += scores.weigh(weight, torch.cat([w.v, w.v.abs()], -1))
+        sums[..., 2 * Kv :] += scores.weigh(w.dropped(weight), v2)
+        squares += scores.weigh(weight**2, v2)
         for a, error in enumerate(w.errors):
             weighed = w.P * error
             first[a] += weighed.sum(-1)
@@ -102,12 +103,15 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
             continue
         if form.floor > FLOOR_MATTERS:
             attended = torch.broadcast_to(torch.as_tensor(w.kept(1.0)), w.P.shape).to(w.P)
-            floor += scores.weigh(attended.contiguous(), v2)
+            floor += scores.weigh(w.dropped(w.dropped(attended)).contiguous(), v2)
         raw = w.P * total
-        rounded[..., :Kv] += scores.weigh((raw.to(dtype).double() - raw) / total, w.v)
-        rounded[..., Kv:] += scores.weigh(w.P.to(dtype).double() - w.P, w.v)
-        P2 *= w.stored
-        logit += scores.weigh(P2, torch.cat([torch.ones_like(v2[..., :1]), w.v, v2], -1))
+        raw_error = (raw.to(dtype).double() - raw) / total
+        rounded[..., :Kv] += scores.weigh(w.dropped(raw_error), w.v)
+        rounded[..., Kv:] += scores.weigh(w.dropped(w.P.to(dtype).double() - w.P), w.v)
+        moved = w.P**2 * w.stored
+        logit[..., :1] += moved.sum(-1, keepdim=True)
+        logit[..., 1 : Kv + 1] += scores.weigh(w.dropped(moved), w.v)
+        logit[..., Kv + 1 :] += scores.weigh(w.dropped(w.dropped(moved)), v2)
         scaled += (w.P * w.scaled).sum(-1)
     out, size, v2 = torch.split(sums, Kv, -1)
     variance = (v2 - out**2).clamp_(min=0.0)

@@ -71,6 +71,7 @@ class Reference:
         attended: (Bc, Hkv, Tkv) bool: at least one compared query attends this key.
         level: lambda of the case (numerics.arithmetic.confidence).
         moments: By quantity: out, lse, dq, dk, dv, dbias.
+        drawn: True when dropout's own choice of pairs went into it.
         remembered: What judges derive from it, kept for the next backend.
     """
 
@@ -86,4 +87,5 @@ class Reference:
     attended: Tensor
     level: float
     moments: dict[str, Moments]
+    drawn: bool = False
     remembered: dict[object, object] = field(default_factory=dict, repr=False, compare=False)

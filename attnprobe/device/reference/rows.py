@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attnprobe.device.numerics.arithmetic import U32
 from attnprobe.device.numerics.formats import Format
 from attnprobe.device.reference.forward import Forward
 from attnprobe.device.reference.weights import Tiles
@@ -20,7 +21,7 @@ class Rows:
     Args:
         safe: Log-sum-exp, 0 for rows without keys.
         top: Maximum, likewise.
-        D: Row sum of dout * out, the mean of dP under P.
+        D: Row sum of dout * out, the mean of dP under P, less the log-sum-exp's gradient.
         D_fused: Variance of D taken from an output whose P and whose value were rounded.
         D_unfused: Variance of D taken from stored P and dP, with stored logits.
         shift: Variance of the log-sum-exp from stored logits: what a whole row's P shares.
@@ -70,6 +71,10 @@ def rows_of(tiles: Tiles, i: slice, keys: list[slice], forward: Forward, form: F
         return x.sum(-1, keepdim=True)
 
     zero = torch.zeros_like(forward.safe)
+    D, from_lse = total(g * out), zero
+    if scores.dlse is not None:
+        from_lse = scores.dlse[:, :, i, None].masked_fill(~forward.has_keys[..., None], 0.0)
+        D = D - from_lse
     D_fused = D_unfused = shift = scaled = zero
     if forward.stored is not None and forward.lse_stored is not None:
         floor = 0.0 if forward.floor is None else form.floor**2 * forward.floor
@@ -82,7 +87,7 @@ def rows_of(tiles: Tiles, i: slice, keys: list[slice], forward: Forward, form: F
     return Rows(
         safe=forward.safe,
         top=forward.top,
-        D=total(g * out),
+        D=D,
         D_fused=D_fused,
         D_unfused=D_unfused,
         shift=shift,
@@ -90,6 +95,7 @@ def rows_of(tiles: Tiles, i: slice, keys: list[slice], forward: Forward, form: F
         D_systematic=tuple(
             kind.spread(scores.case.Kv, tiles.level) * total(g.abs() * out.abs())
             + total(g.abs() * error)
+            + U32 * from_lse.abs()
             for kind, error in zip(tiles.kinds, forward.out_systematic, strict=True)
         ),
         lse_systematic=tuple(error[..., None] for error in forward.lse_systematic),
@@ -103,7 +109,7 @@ def _from_products(
     scores, found = tiles.scores, torch.zeros_like(forward.safe)
     for j in keys:
         w = tiles.weights(i, j, forward.safe, forward.top)
-        dP2 = scores.against(scores.dout[:, :, i], w.v) ** 2
+        dP2 = w.dropped(scores.against(scores.dout[:, :, i], w.v)) ** 2
         P2 = w.P**2
         floor = w.kept(form.floor**2)
         found += (2.0 * P2 * dP2 + floor * (P2 + dP2)).sum(-1, keepdim=True)

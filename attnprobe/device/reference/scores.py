@@ -45,20 +45,37 @@ class Scores:
         inputs: The case's tensors.
         region: Which part of them.
         rows: Queries of the region that are wanted, ascending, int64 on the inputs' device.
+        drawn: (Bc, Hq, Tq, Tkv) bool: pairs that dropout kept; None without dropout.
+        dlse: (Bc, Hq, Tq) gradient of the log-sum-exp; None for 0.
     """
 
-    def __init__(self, inputs: Inputs, region: Region, rows: Tensor) -> None:
-        self.inputs, self.region, self.rows = inputs, region, rows
+    def __init__(
+        self,
+        inputs: Inputs,
+        region: Region,
+        rows: Tensor,
+        drawn: Tensor | None = None,
+        dlse: Tensor | None = None,
+    ) -> None:
+        self.inputs, self.region, self.rows, self.drawn = inputs, region, rows, drawn
         self.case, self.groups = inputs.case, inputs.case.groups
         self.scale, self.softcap = self.case.scale, self.case.score.softcap
         self.q = self._queries(inputs.q)
         self.dout = self._queries(inputs.dout)
+        self.dlse = None if dlse is None else self._queries(dlse)
         self.alibi = slopes(self.case.Hq).to(self.q.device) if self.case.score.alibi else None
 
     def _queries(self, x: Tensor) -> Tensor:
         part = x[self.region.batch, :, self.region.q]
         whole = len(self.rows) == self.region.Mq
         return (part if whole else part.index_select(2, self.rows)).double()
+
+    def drop(self, i: slice, j: slice) -> Tensor | None:
+        """(b, Hq, m, n) dropout's factor on a tile of probabilities."""
+        if self.drawn is None:
+            return None
+        own = self.drawn[self.region.batch, :, self.region.q, self.region.kv][..., j]
+        return own.index_select(2, self.rows[i]).double() / (1.0 - self.case.dropout_p)
 
     def keys(self, j: slice) -> Tensor:
         """(b, Hkv, n, K) keys of a tile."""

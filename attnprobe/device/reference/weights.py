@@ -25,6 +25,7 @@ class Weights:
         stored: Variance of a logit, over u^2 / 3, when every step towards it is stored; None when
             no contract of this dtype stores them.
         scaled: The same for rounding the scaled query, which all keys of a row share.
+        drop: Dropout's factor, 0 or 1 / (1 - p), same shape as P; None without dropout.
     """
 
     k: Tensor
@@ -35,6 +36,11 @@ class Weights:
     slope: Tensor | None
     stored: Tensor | None
     scaled: Tensor | None
+    drop: Tensor | None = None
+
+    def dropped(self, x: Tensor) -> Tensor:
+        """X times dropout's factor."""
+        return x if self.drop is None else x * self.drop
 
     def kept(self, value: float) -> Tensor | float:
         """`value` where attended and 0 where masked."""
@@ -86,7 +92,8 @@ class Tiles:
         stored = scaled = None
         if self.stores:
             stored, scaled = self._stored(i, k, logits, tangent)
-        return Weights(k, scores.values(j), logits, P, errors, tangent, stored, scaled)
+        drop = scores.drop(i, j)
+        return Weights(k, scores.values(j), logits, P, errors, tangent, stored, scaled, drop)
 
     def _stored(
         self, i: slice, k: Tensor, logits: Logits, tangent: Tensor | None
