@@ -11,7 +11,7 @@ from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Parity
 from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Trial
-from attnprobe.device import backends, laboratory, remembered, room
+from attnprobe.device import backends, laboratory, remembered, room, settings
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Outputs
@@ -30,9 +30,14 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
         announce: Called with the name of every phase that begins: prepare, forward, backward,
             reference, verify, time; or the experiment's name.
     """
+    if trial.case.problems:
+        return Refused("attnprobe", trial.case.problems)
+    with settings.kept():
+        return _answer(trial, announce)
+
+
+def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     case = trial.case
-    if case.problems:
-        return Refused("attnprobe", case.problems)
     announce("prepare")
     backend = backends.load(trial.backend)
     refused = _unavailable(backend) or _too_large(case, backend)
@@ -99,7 +104,7 @@ def _too_large(case: Case, backend: Backend) -> Refused | None:
 
 def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
     parity = judge(outputs, subject.inputs, remembered.truth(subject.case), subject.contract)
-    complaints = subject.backend.complaints(prepared, subject.inputs)
+    complaints = prepared.complaints()
     if not complaints:
         return parity
     return replace(parity, verdict="fail", failures=parity.failures + complaints)

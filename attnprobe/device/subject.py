@@ -11,7 +11,7 @@ import torch
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Refused
 from attnprobe.core.parity import Failure
-from attnprobe.device import remembered
+from attnprobe.device import remembered, settings
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.launch import Launched, launch
@@ -101,12 +101,13 @@ class Subject:
 
         Raises:
             Declined: The library has no kernel for the call.
-            Malformed: No output came back.
+            Malformed: No output came back, or torch's settings were changed; they are set back.
             Exception: Whatever else the library raises.
         """
         inputs = self.inputs if inputs is None else inputs
         if inputs.case.dropout_p:
             torch.manual_seed(inputs.case.seed)
+        before = settings.now()
         try:
             launched = launch(prepared, inputs, self.announce)
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -117,8 +118,13 @@ class Subject:
                 raise
             said = f"an input was written to: {error}"
             raise Malformed(Failure("inplace", said)) from error
+        finally:
+            changed = settings.restore(before)
         if isinstance(launched, Failure):
             raise Malformed(launched)
+        if changed:
+            said = f"the call changed settings of the whole process: {', '.join(changed)}"
+            raise Malformed(Failure("global_state", said))
         return launched
 
     def run(self, inputs: Inputs | None = None) -> Outputs:

@@ -2,7 +2,8 @@
 
 A file is imported as `python FILE.py` would: its folder comes first on `sys.path`, so that it can
 import its neighbours, and then the current directory, so that a file inside a package can import that
-package. Afterwards both are at the end, where they shadow nothing that anybody else imports.
+package. Afterwards both are at the end, where they shadow nothing that anybody else imports. What the
+import sets in torch for the whole process (a default dtype, a seed) is set back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from attnprobe.device import settings
 from attnprobe.errors import UsageError
 
 
@@ -53,7 +55,7 @@ def _module(place: str) -> ModuleType:
     if place.endswith(".py"):
         return _file(Path(place).expanduser().resolve(), place)
     try:
-        with _importable(os.getcwd()):
+        with _importing(os.getcwd()):
             return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
@@ -70,18 +72,19 @@ def _file(path: Path, place: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and triton look their module up
-    with _importable(str(path.parent), os.getcwd()):
+    with _importing(str(path.parent), os.getcwd()):
         spec.loader.exec_module(module)
     return module
 
 
 @contextmanager
-def _importable(*folders: str) -> Iterator[None]:
+def _importing(*folders: str) -> Iterator[None]:
     """Folders first on the path, and last afterwards: functions may import when they are called."""
     new = [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
     sys.path[:0] = new
     try:
-        yield
+        with settings.kept():
+            yield
     finally:
         for folder in new:
             sys.path.remove(folder)

@@ -7,7 +7,7 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scale
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from attnprobe.core.case import Case
 from attnprobe.core.parity import Failure
 from attnprobe.device.backends import _leaves
 from attnprobe.device.backends._named import named
-from attnprobe.device.backends.base import Backend, Prepared
+from attnprobe.device.backends.base import Backend, Gradients, Prepared, by_grad
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import BHMK
 from attnprobe.device.lowering import sdpa
@@ -61,25 +61,72 @@ class UserCallable(Backend):
         if isinstance(lowered, Refusal):
             return lowered
         arguments = dict(lowered.arguments)
-        q, k, v, dout = _copies((inputs.q, inputs.k, inputs.v, inputs.dout))
+        q, k, v = _copies(inputs.q, inputs.k, inputs.v)
         leaves = _leaves.qkv(replace(inputs, q=q, k=k, v=v), BHMK())
-        given = {"q": inputs.q, "k": inputs.k, "v": inputs.v, "dout": inputs.dout}
-        held = {**leaves, "dout": dout}
+        watch = _Watch()
+        for name in ("q", "k", "v"):
+            watch.over(name, leaves[name], getattr(inputs, name))
         if "attn_mask" in arguments:
-            given["attn_mask"] = arguments["attn_mask"]
-            (copy,) = _copies((given["attn_mask"],))
-            held["attn_mask"] = arguments["attn_mask"] = _leaves.adopt_bias(leaves, inputs, copy)
+            mask = arguments["attn_mask"]
+            (copy,) = _copies(mask)
+            arguments["attn_mask"] = _leaves.adopt_bias(leaves, inputs, copy)
+            watch.over("attn_mask", copy, mask)
         q, k, v = leaves["q"], leaves["k"], leaves["v"]
 
         def launch() -> Tensor:
             out: Tensor = self._function(q, k, v, **arguments)
             return out
 
-        def spoiled() -> tuple[Failure, ...]:
-            changed = (name for name in given if not _same(held[name].detach(), given[name]))
-            return tuple(
-                Failure("inplace", f"{name} was changed by the call: an input must stay as it is")
-                for name in changed
-            )
+        return Prepared(
+            launch,
+            leaves,
+            BHMK(),
+            lowered.form,
+            differentiate=watch.differentiate,
+            complaints=watch.complaints,
+        )
 
-        return Prepared(launch, leaves, BHMK(), lowered.form, dout=dout, complaints=spoiled)
+
+class _Watch:
+    """Whether the callable wrote into what it was given."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def over(self, name: str, held: Tensor, given: Tensor) -> None:
+        """`held` is a copy of `given`, and must stay one."""
+        self._pairs[name] = (held, given)
+
+    def differentiate(self, out: Tensor, leaves: Sequence[Tensor], dout: Tensor) -> Gradients:
+        """The first backward gets a copy of dout; later ones, which may be timed, get dout itself."""
+        if "dout" not in self._pairs:
+            (held,) = _copies(dout)
+            self.over("dout", held, dout)
+            dout = held
+        return by_grad(out, leaves, dout)
+
+    def complaints(self) -> tuple[Failure, ...]:
+        """What was written to."""
+        return tuple(
+            Failure("inplace", f"{name} was changed by the call: an input must stay as it is")
+            for name, (held, given) in self._pairs.items()
+            if not _same(held.detach(), given)
+        )
+
+
+def _copies(*tensors: Tensor) -> list[Tensor]:
+    """The same values, strides and offsets; what shared memory shares its copy."""
+    memory: dict[int, torch.UntypedStorage] = {}
+    copies = []
+    for t in tensors:
+        storage = t.untyped_storage()
+        if storage.data_ptr() not in memory:
+            memory[storage.data_ptr()] = storage.clone()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        copy = torch.empty(0, dtype=t.dtype, device=t.device)
+        copy.set_(memory[storage.data_ptr()], t.storage_offset(), t.shape, t.stride())
+        copies.append(copy)
+    return copies
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())

@@ -48,6 +48,7 @@ class Prepared:
         around: Makes the context in which every launch, gradient and `lse` of this case must happen:
             the selection of a kernel, which must not be part of what is timed.
         differentiate: How the gradients of the leaves are had from the output and its gradient.
+        complaints: What is wrong after the launches beyond the numbers; asked once per trial.
     """
 
     launch: Callable[[], Tensor]
@@ -57,6 +58,7 @@ class Prepared:
     lse: Callable[[], Tensor] | None = None
     around: Callable[[], AbstractContextManager[object]] = nullcontext
     differentiate: Callable[[Tensor, Sequence[Tensor], Tensor], Gradients] = by_grad
+    complaints: Callable[[], tuple[Failure, ...]] = tuple
 
 
 class Backend(ABC):
@@ -92,10 +94,6 @@ class Backend(ABC):
     @abstractmethod
     def contract(self, case: Case) -> str:
         """The numerics contract this backend is held to for this case (device/numerics/contracts.py)."""
-
-    def complaints(self, prepared: Prepared, inputs: Inputs) -> tuple[Failure, ...]:
-        """What is wrong after the launches beyond the numbers; asked once per trial."""
-        return ()
 
     @abstractmethod
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
