@@ -6,11 +6,11 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnprobe import info, plan, session
-from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.backend_fact import BackendFact, Claim
 from attnprobe.core.cost import estimate_bytes
 from attnprobe.core.environment import Environment
 from attnprobe.core.report import Report
@@ -29,6 +29,13 @@ Progress = Callable[[str], AbstractContextManager[session.Progress]]
 SIDE_BY_SIDE_BYTES = 2**30
 """A case that takes more has the machine for itself."""
 
+COMPILE_S = 30.0
+"""For backends that compile, when others are checked too. FlexAttention takes 1.7 s a mask and pass on
+an H200 (torch 2.11) and 7 s on a CPU (torch 2.13) the first time, some 0.15 s from the cache."""
+
+COMPILE_FIRST = {"cuda": "bfloat16", "cpu": "float32"}
+"""The dtype that most people run there is compiled first."""
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -41,6 +48,7 @@ class Survey:
         python: The diagnosed interpreter; None is this one.
         began: When the survey was opened, on the monotonic clock.
         crew: Workers that check side by side.
+        claims: What each backend said of itself, as far as it was asked.
     """
 
     worker: Worker
@@ -49,6 +57,7 @@ class Survey:
     python: str | None
     began: float
     crew: Crew
+    claims: dict[str, Claim] = field(default_factory=dict)
 
     def machine(self) -> Environment:
         """Finds out and keeps what this machine is."""
@@ -64,11 +73,11 @@ class Survey:
             device: cpu or cuda.
             launch: False takes down the claims alone.
         """
-        claims = info.claims(self.worker, names)
+        self.claims.update(info.claims(self.worker, names))
         records: list[Record] = []
         if launch:
-            records = info.prove(lambda trials: self.check("launching", trials), claims, device)
-        facts = info.backend_facts(claims, records)
+            records = info.prove(self._prove, self.claims, device)
+        facts = info.backend_facts(self.claims, records)
         for fact in facts:
             self.journal.backend(fact)
         environment = self.journal.report.environment
@@ -76,36 +85,55 @@ class Survey:
             self.journal.environment(info.warned(environment, facts))
 
     def require(self, names: Iterable[str]) -> None:
-        """Makes sure that torch and the user's own callables can be loaded.
+        """Makes sure that torch and the user's own callables can be loaded; keeps what is missing.
 
         Raises:
             UnusableHost: torch cannot be imported.
             UsageError: A `FILE.py:FUNC` or `package.module:FUNC` is not there.
         """
         self.worker.require_torch()
-        claims = info.claims(self.worker, (name for name in names if ":" in name))
-        broken = [f"{name}: {claim.error}" for name, claim in claims.items() if claim.error]
+        self.claims.update(info.claims(self.worker, names))
+        broken = [f"{n}: {c.error}" for n, c in self.claims.items() if ":" in n and c.error]
         if broken:
             raise UsageError(
                 "a callable given with --backend cannot be loaded",
                 why="\n     ".join(broken),
                 fix="FILE.py:FUNC, or package.module:FUNC where the interpreter finds it",
             )
+        for fact in info.backend_facts(self.claims, ()):
+            self.journal.backend(fact)
 
     def check(
         self, label: str, trials: Sequence[Trial], budget_s: float | None = None
     ) -> list[Record]:
-        """Runs trials whose time does not matter: small cases side by side, large ones in turn."""
-        small = [
-            trial for trial in trials if estimate_bytes(trial.case, True) <= SIDE_BY_SIDE_BYTES
-        ]
-        large = [trial for trial in trials if estimate_bytes(trial.case, True) > SIDE_BY_SIDE_BYTES]
-        until = math.inf if budget_s is None else time.monotonic() + budget_s
-        found = self._run(label, small, self.crew.workers(small), budget_s)
-        left = None if budget_s is None else until - time.monotonic()
-        return found + (
-            self._run(f"{label}, large cases", large, self.worker, left) if large else []
-        )
+        """Runs trials whose time does not matter: small cases side by side, large ones in turn.
+
+        What cannot be imported is not asked again. Backends that compile come last; beside others
+        they get `COMPILE_S` at most, because their first run takes minutes. What they compiled stays
+        in torch's cache, so that the next run gets further.
+        """
+        until = time.monotonic() + (math.inf if budget_s is None else budget_s)
+        usable = [trial for trial in trials if not self._claim(trial).error]
+        compiled = [trial for trial in usable if self._claim(trial).compiles]
+        plain = [trial for trial in usable if not self._claim(trial).compiles]
+        small = [t for t in plain if estimate_bytes(t.case, True) <= SIDE_BY_SIDE_BYTES]
+        large = [t for t in plain if estimate_bytes(t.case, True) > SIDE_BY_SIDE_BYTES]
+        found = self._run(label, small, self.crew.workers(small), _left(until)) if small else []
+        if large:
+            found += self._run(f"{label}, large cases", large, self.worker, _left(until))
+        if compiled:
+            first = COMPILE_FIRST["cuda" if compiled[0].case.device.startswith("cuda") else "cpu"]
+            compiled.sort(key=lambda trial: trial.case.dtype != first)
+            left = min(_left(until) or math.inf, COMPILE_S if plain else math.inf)
+            crew = self.crew.workers(compiled)
+            found += self._run(f"{label}, compiling", compiled, crew, left)
+        return found
+
+    def _claim(self, trial: Trial) -> Claim:
+        return self.claims.get(trial.backend, Claim(available=None))
+
+    def _prove(self, trials: Sequence[Trial]) -> list[Record]:
+        return self._run("launching", trials, self.crew.workers(trials), None)
 
     def time(
         self, label: str, trials: Sequence[Trial], budget_s: float | None = None
@@ -127,6 +155,7 @@ class Survey:
                 workers,
                 self.journal,
                 progress,
+                what=f"trials ({label})",
                 budget_s=budget_s,
                 follow_up=plan.forward_alone,
             )
@@ -140,6 +169,10 @@ class Survey:
         """Marks the session as complete and gives it as one record."""
         self.journal.end()
         return self.journal.report
+
+
+def _left(until: float) -> float | None:
+    return None if math.isinf(until) else until - time.monotonic()
 
 
 @contextmanager

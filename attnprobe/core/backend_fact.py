@@ -31,6 +31,7 @@ class Claim:
         error: Why it could not be asked: the import's exception and what caused it.
         absent: True when that is because the package is not installed; otherwise it is broken.
         package: Distribution whose version matters.
+        compiles: True when every new mask, dtype and pass is compiled first, which takes seconds.
     """
 
     available: bool | None
@@ -40,6 +41,7 @@ class Claim:
     error: str = ""
     absent: bool = False
     package: str = ""
+    compiles: bool = False
 
 
 @dataclass(frozen=True)

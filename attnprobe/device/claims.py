@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from attnprobe.core.backend_fact import Claim
 from attnprobe.device import backends
@@ -20,6 +21,7 @@ def claims(names: Iterable[str]) -> dict[str, Claim]:
 
 def _claim(name: str) -> Claim:
     try:
-        return backends.load(name).claim()
+        backend = backends.load(name)
+        return replace(backend.claim(), compiles=backend.compiles)
     except Exception as error:  # noqa: BLE001 - a probe's boundary: a foreign import may raise anything
         return Claim(available=None, error=why(error))

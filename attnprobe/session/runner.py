@@ -27,6 +27,7 @@ def run(
     journal: Journal,
     progress: Progress | None = None,
     *,
+    what: str = "trials",
     deadline_s: float = DEADLINE_S,
     budget_s: float | None = None,
     follow_up: FollowUp = _nothing_further,
@@ -41,6 +42,7 @@ def run(
         workers: Who runs them: one, or several side by side.
         journal: Where every record goes at once.
         progress: Told of every record.
+        what: What the trials are called in a note about those that were not run.
         deadline_s: Seconds that one trial may take.
         budget_s: Seconds after which no further trial is begun; the journal notes how many were not.
         follow_up: What else is asked after a record.
@@ -59,7 +61,7 @@ def run(
         for worker in crew:
             worker.require_torch()
     if missing and budget_s is not None and budget_s <= 0:
-        journal.note(_cut(len(wanted) - len(done), len(wanted), 0.0))
+        journal.note(_cut(len(wanted) - len(done), len(wanted), what, 0.0))
         missing = []
     began = time.monotonic()
     found = answers(missing, crew, deadline_s, follow_up)
@@ -72,7 +74,7 @@ def run(
             if progress is not None:
                 progress(len(done), len(wanted), record, spent / count * left)
             if budget_s is not None and spent >= budget_s and left > 0:
-                journal.note(_cut(left, len(wanted), budget_s))
+                journal.note(_cut(left, len(wanted), what, budget_s))
                 break
     except KeyboardInterrupt:
         journal.note(f"interrupted after {len(done)} of {len(wanted)} trials")
@@ -86,8 +88,8 @@ def run(
     return [done[key] for key in wanted if key in done]
 
 
-def _cut(left: int, total: int, budget_s: float) -> str:
-    return f"{left} of {total} trials not run: {units.seconds(budget_s)} were over"
+def _cut(left: int, total: int, what: str, budget_s: float) -> str:
+    return f"{left} of {total} {what} not run: {units.seconds(max(budget_s, 0.0))} were over"
 
 
 def _raised_by(
