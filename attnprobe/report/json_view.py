@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from attnprobe import known_bugs
 from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import OUTCOME_KINDS, Measured
@@ -29,7 +30,8 @@ def check(report: Report) -> Json:
     """Counts per backend and every comparison."""
     records = reading.checks(report)
     trials = [_trial(record) for record in records]
-    return {**_head(report), "summary": _counts(records), "trials": trials}
+    bugs = [_bug(finding) for finding in known_bugs.findings(report)]
+    return {**_head(report), "summary": _counts(records), "trials": trials, "known_bugs": bugs}
 
 
 def profile(report: Report) -> Json:
@@ -41,7 +43,7 @@ def full(report: Report) -> Json:
     """All of it in one document."""
     return {
         **info(report),
-        "check": {k: v for k, v in check(report).items() if k in ("summary", "trials")},
+        "check": {k: v for k, v in check(report).items() if k in ("summary", "trials", "known_bugs")},
         "profile": {"trials": profile(report)["trials"]},
     }
 
@@ -93,6 +95,21 @@ def _trial(record: Record) -> Json:
         "outcome": {k: v for k, v in outcome.items() if k not in ("parity", "timing")},
         **encode(parity),
         "phases": encode(record.phases),
+    }
+
+
+def _bug(finding: known_bugs.Finding) -> Json:
+    bug = finding.bug
+    return {
+        "name": finding.name,
+        "title": bug.title,
+        "sources": list(bug.sources),
+        "reported_for": bug.range,
+        "in_range": finding.in_range,
+        "affected": finding.answer.affected,
+        "reason": finding.answer.reason,
+        "way_out": bug.way_out,
+        "trials": [trial.id for trial in bug.trials],
     }
 
 

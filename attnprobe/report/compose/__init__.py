@@ -7,6 +7,7 @@ from attnprobe.report.compose.backends import backends
 from attnprobe.report.compose.broken import broken, rerouted
 from attnprobe.report.compose.conditions import conditions, reproduce
 from attnprobe.report.compose.environment import environment
+from attnprobe.report.compose.known_bugs import bugs
 from attnprobe.report.compose.parity import parity
 from attnprobe.report.compose.refusals import refusals
 from attnprobe.report.compose.summary import summary
@@ -33,6 +34,7 @@ def check(report: Report) -> Document:
             Heading("attnprobe check", 1),
             *summary(report),
             *parity(report),
+            *bugs(report),
             *broken(report.records),
             *rerouted(report.records),
             *refusals(report.records),
@@ -49,6 +51,7 @@ def full(report: Report) -> Document:
             *environment(report.environment),
             *backends(report),
             *parity(report),
+            *bugs(report),
             *broken(report.records),
             *rerouted(report.records),
             *refusals(report.records),
