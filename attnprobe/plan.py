@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
+from attnprobe import known_bugs
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.report import Report
@@ -99,10 +100,12 @@ def place(workload: Workload, device: str, seed: int) -> tuple[Call, ...]:
 
 
 def verdict(report: Report) -> int:
-    """The exit code of a run that ended: 1 when a backend gave a wrong result, else 0."""
+    """The exit code of a run that ended: 1 for a wrong result or a published bug, else 0."""
     outcomes = (record.outcome for record in report.records)
     parities = (outcome.parity for outcome in outcomes if isinstance(outcome, Measured))
-    return int(any(parity is not None and parity.verdict == "fail" for parity in parities))
+    wrong = any(parity is not None and parity.verdict == "fail" for parity in parities)
+    bugs = (finding.answer.affected for finding in known_bugs.findings(report))
+    return int(wrong or "yes" in bugs)
 
 
 def _masks(case: Case) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attnprobe import plan, profiles, survey
+from attnprobe import known_bugs, plan, profiles, survey
 from attnprobe.cli import options, views
 from attnprobe.cli.output import next_step, say
 from attnprobe.cli.progress import Progress
@@ -27,10 +27,14 @@ def check(
     resume: options.Resume = False,
     json: options.Json = "",
     python: options.Python = "",
+    published: Annotated[
+        bool, typer.Option("--known-bugs", help="Instead: which published bugs are here?")
+    ] = False,
 ) -> None:
     """Is each backend right here? Values and gradients against a float64 reference.
 
-    Exits 1 when a backend gave a wrong result, 0 when none did; a backend that refuses is not wrong.
+    Exits 1 when a backend gave a wrong result or a published bug is here, else 0; a backend that
+    refuses is not wrong.
     """
     if level != "quick":
         why = "the full level is planned, not built" if level == "full" else "known: quick"
@@ -42,9 +46,12 @@ def check(
     with survey.opened(header, path, mode, python or None, Progress) as survey_:
         say(f"session: {path}")
         here = survey.device(device, survey_.machine())
-        calls = plan.place(wanted, here, seed)
         survey_.require(names)
-        survey_.check("checking", plan.trials(calls, names))
+        if not published:
+            survey_.check("checking", plan.trials(plan.place(wanted, here, seed), names))
+        if published or level == "full":
+            asked = known_bugs.trials(here, names if backend else None)
+            survey_.check("looking for known bugs", asked)
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)
     next_step(f"attnprobe render {path} --format md", "attnprobe report")

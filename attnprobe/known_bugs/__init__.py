@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from attnprobe.core.report import Report
@@ -56,16 +56,15 @@ def load(name: str) -> KnownBug:
 
 
 def trials(device: str, backends: Collection[str] | None = None) -> list[Trial]:
-    """What is to be run on a machine.
+    """What is to be run on a machine; the cases are called as their bugs are.
 
     Args:
         device: cpu or cuda; with cuda the bugs of CPU kernels are looked for too.
         backends: Only bugs whose suspects are all among these; None is all.
     """
-    bugs = (load(name) for name in names())
     return [
-        trial
-        for bug in bugs
+        replace(trial, case=trial.case.edit(name=name))
+        for name, bug in ((name, load(name)) for name in names())
         if backends is None or {suspect.backend for suspect in bug.suspects} <= set(backends)
         for trial in bug.trials
         if trial.case.device in ("cpu", device)

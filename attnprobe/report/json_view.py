@@ -43,7 +43,9 @@ def full(report: Report) -> Json:
     """All of it in one document."""
     return {
         **info(report),
-        "check": {k: v for k, v in check(report).items() if k in ("summary", "trials", "known_bugs")},
+        "check": {
+            k: v for k, v in check(report).items() if k in ("summary", "trials", "known_bugs")
+        },
         "profile": {"trials": profile(report)["trials"]},
     }
 

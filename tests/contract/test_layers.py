@@ -25,7 +25,7 @@ LAYERS: dict[str, set[str]] = {
     "workload_spec": {*SHARED, "device.laboratory"},
     "workload": {*SHARED, "located_yaml", "workload_spec"},
     "profiles": {*SHARED, "located_yaml", "workload"},
-    "plan": {*HOST_BASE, "workload"},
+    "plan": {*HOST_BASE, "known_bugs", "workload"},
     "redact": {*HOST_BASE, "report"},
     "probe": HOST_BASE,
     "remedies": SHARED,

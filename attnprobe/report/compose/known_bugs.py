@@ -7,11 +7,13 @@ from attnprobe.core.report import Report
 from attnprobe.known_bugs import Finding
 from attnprobe.report.document import (
     Block,
+    Bullets,
     Column,
     Folded,
     Heading,
     Inline,
     Note,
+    Paragraph,
     Span,
     Table,
     Tone,
@@ -35,7 +37,8 @@ def bugs(report: Report) -> tuple[Block, ...]:
         f"{len(affected)} of {len(found)} published bugs are here, {len(absent)} are not, "
         f"{len(undecided)} could not be decided."
     )
-    shown = (_table(affected),) if affected else ()
+    ways_out = tuple(line(code(f.name), f": {f.bug.way_out}") for f in affected if f.bug.way_out)
+    shown = (_table(affected), Paragraph(line("Ways out:")), Bullets(ways_out)) if affected else ()
     folded = tuple(
         Folded(f"{title}: {len(some)}", (_table(some),))
         for title, some in (("Could not be decided", undecided), ("Not here", absent))
@@ -46,17 +49,15 @@ def bugs(report: Report) -> tuple[Block, ...]:
 
 
 def _table(found: list[Finding]) -> Table:
-    names = ("bug", "affected", "why", "reported for", "source", "way out")
+    names = ("bug", "affected here", "reported for", "source")
     return Table(tuple(Column(name) for name in names), tuple(_row(f) for f in found))
 
 
 def _row(finding: Finding) -> tuple[Inline, ...]:
     bug, answer = finding.bug, finding.answer
     return (
-        line(code(finding.name), f": {bug.title}"),
-        line(Span(answer.affected, _TONES[answer.affected])),
-        line(answer.reason),
+        line(code(finding.name), f" ({bug.title})"),
+        line(Span(answer.affected, _TONES[answer.affected]), f": {answer.reason}"),
         line(f"{bug.range} ({_IN_RANGE[finding.in_range]})"),
         line(", ".join(bug.sources)),
-        line(bug.way_out),
     )

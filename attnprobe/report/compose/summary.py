@@ -6,6 +6,7 @@ from attnprobe.core import units
 from attnprobe.core.outcome import Outcome, Refused
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
+from attnprobe.known_bugs import QUESTION
 from attnprobe.report import plain
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import REFUSED_BY, cases, describe
@@ -121,7 +122,8 @@ def _false_claims(report: Report) -> tuple[Inline, ...]:
 
 def _refused_throughout(report: Report) -> tuple[Inline, ...]:
     claimed = {f.name for f in report.backends if reading.claims_falsely(f)}
-    by_backend = reading.grouped(report.records, lambda r: r.trial.backend)
+    ordinary = (r for r in report.records if r.trial.question != QUESTION)
+    by_backend = reading.grouped(ordinary, lambda r: r.trial.backend)
     never = {
         backend: [_reason(r.outcome) for r in same]
         for backend, same in by_backend.items()
