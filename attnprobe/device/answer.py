@@ -15,8 +15,8 @@ from attnprobe.device import backends, laboratory, remembered, room, settings
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Outputs
-from attnprobe.device.measure import measure, observe, unexpected
-from attnprobe.device.numerics.judge import judge
+from attnprobe.device.measure import measure, observe, short, unexpected
+from attnprobe.device.numerics.conventions import judge_under
 from attnprobe.device.subject import Declined, Malformed, Subject
 
 SIZE = re.compile(r"[\d.]+ ([KMG]i)?B")
@@ -103,7 +103,9 @@ def _too_large(case: Case, backend: Backend) -> Refused | None:
 
 
 def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
-    parity = judge(outputs, subject.inputs, remembered.truth(subject.case), subject.contract)
+    truth = remembered.truth(subject.case)
+    convention = subject.backend.empty_rows
+    parity = judge_under(convention, outputs, subject.inputs, truth, subject.contract)
     complaints = prepared.complaints()
     if not complaints:
         return parity
@@ -124,7 +126,7 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
         return (), ""
     _observed.add(key)
     seen = observe(prepared.launch, trial.case.device)
-    return seen, unexpected(seen, backend.kernels)
+    return short(seen), unexpected(seen, backend.kernels)
 
 
 def _timing(subject: Subject, prepared: Prepared, parity: Parity, first_call_s: float) -> Timing:

@@ -275,7 +275,7 @@ def test_the_own_share_of_a_trial_is_below_five_milliseconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the reference at hand and the judge silenced, what is left is a tiny launch and we."""
-    monkeypatch.setattr(module, "judge", lambda *_: Parity("pass", "cpu_flash"))
+    monkeypatch.setattr(module, "judge_under", lambda *_: Parity("pass", "cpu_flash"))
     seconds = []
     for _ in range(15):
         start = time.perf_counter()

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from attnprobe.device.measure import believed, observe, unexpected
-from attnprobe.device.measure.kernels import is_unfused
+from attnprobe.device.measure.kernels import is_unfused, short
 from tests.measure.attention import Attention, small, written_out
 
 FLASH = r"flash_(fwd|bwd)|_flash_attention_for_cpu"
@@ -101,3 +101,15 @@ def test_observing_costs_milliseconds():
         observe(call, "cpu")
         took.append(time.process_time() - start)
     assert min(took) < 5e-3
+
+
+def test_names_are_readable() -> None:
+    """ATen's functors are dropped; a fused kernel keeps the parameters that tell it apart."""
+    long = "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunctor<int>>(int)"
+    fused = "void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<64, 128, 128>>(Params)"
+    hidden = "void at::native::(anonymous namespace)::elementwise_kernel_with_index<int>(int)"
+    assert short((long, long.replace("4", "8"), fused, hidden)) == (
+        "at::native::vectorized_elementwise_kernel",
+        "pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<64, 128, 128>>(Params)",
+        "at::native::(anonymous namespace)::elementwise_kernel_with_index",
+    )

@@ -36,6 +36,7 @@ class Mha(Backend):
         call: Makes the launch from the layer, the leaves and the lowered arguments.
         materialises: See `Backend`.
         refuse: Reasons beyond those of the lowering.
+        empty_rows: See `Backend`.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class Mha(Backend):
         call: Call,
         materialises: bool = False,
         refuse: Callable[[Case], tuple[str, ...]] = lambda case: (),
+        empty_rows: str = "zero",
     ) -> None:
-        self.name, self.materialises = name, materialises
+        self.name, self.materialises, self.empty_rows = name, materialises, empty_rows
         self._contracts, self._call, self._refuse = contracts, call, refuse
 
     def claim(self) -> Claim:

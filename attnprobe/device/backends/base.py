@@ -71,6 +71,7 @@ class Backend(ABC):
             that this backend ran; empty when anything goes (eager, defaults).
         compiles: True when the first call compiles (its time is reported apart).
         materialises: True when it holds the (B, Hq, Mq, Mkv) scores in memory.
+        empty_rows: What rows without keys are known to give: zero (torch's contract), nan or mean-v.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Backend(ABC):
     kernels: str = ""
     compiles: bool = False
     materialises: bool = False
+    empty_rows: str = "zero"
 
     def available(self) -> None:  # noqa: B027 - torch's own backends need nothing further
         """Imports what is needed.

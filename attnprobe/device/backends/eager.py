@@ -42,6 +42,7 @@ class Eager(Backend):
 
     name = "eager"
     materialises = True
+    empty_rows = "nan"
 
     def claim(self) -> Claim:
         """Always there: it is made of matmul and softmax."""

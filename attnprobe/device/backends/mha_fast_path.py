@@ -22,8 +22,9 @@ def refuse(case: Case) -> tuple[str, ...]:
     found = []
     if case.wants_backward:
         found.append("the fast path is for inference: it has no backward")
-    if case.Mq != case.Mkv:
-        found.append(f"the fast path is self-attention: Mq={case.Mq} is not Mkv={case.Mkv}")
+    queries, keys = case.q_shape[2], case.k_shape[2]
+    if queries != keys:
+        found.append(f"the fast path is self-attention: {queries} queries are not {keys} keys")
     if case.Hq % 2:
         found.append(f"the fast path wants an even number of heads, not {case.Hq}")
     if case.score.bias is not None or case.score.alibi or case.mask_form == "dense-float":

@@ -11,4 +11,5 @@ BACKEND = Mha(
     contracts={"cpu": "unfused", "cuda": "unfused"},
     call=forward(need_weights=True),
     materialises=True,
+    empty_rows="nan",  # a plain softmax over -inf
 )

@@ -4,8 +4,17 @@
 `observe` and `unexpected` (kernels.py) say what really ran.
 """
 
-from attnprobe.device.measure.kernels import believed, observe, unexpected
+from attnprobe.device.measure.kernels import believed, observe, short, unexpected
 from attnprobe.device.measure.paired import Comparison, compare
 from attnprobe.device.measure.timing import first_call, measure
 
-__all__ = ["Comparison", "believed", "compare", "first_call", "measure", "observe", "unexpected"]
+__all__ = [
+    "Comparison",
+    "believed",
+    "compare",
+    "first_call",
+    "measure",
+    "observe",
+    "short",
+    "unexpected",
+]

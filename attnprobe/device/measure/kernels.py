@@ -29,6 +29,8 @@ _FUSED = re.compile(
     r"triton_(tem_fused|flex)|cutlass.*attention",
     re.IGNORECASE,
 )
+_TEMPLATE = re.compile(r"(?<=^at::native::)((?:\(anonymous namespace\)::)?\w+).*", re.DOTALL)
+_READABLE = 120
 _MATH = re.compile(r"_scaled_dot_product_attention_math")
 
 
@@ -70,6 +72,16 @@ def _cuda(run: Callable[[], object], device: torch.device) -> tuple[str, ...]:
         if names:
             break
     return names
+
+
+def short(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names as people can read them: ATen's kernels without their template arguments, each once.
+
+    An element-wise kernel of ATen is a kilobyte of C++; which functor it holds says nothing of how
+    attention was computed. Other kernels keep the beginning, where their own parameters are.
+    """
+    cut = (_TEMPLATE.sub(r"\1", name.removeprefix("void "))[:_READABLE] for name in names)
+    return tuple(dict.fromkeys(cut))
 
 
 def believed(names: tuple[str, ...], pattern: str) -> bool:
