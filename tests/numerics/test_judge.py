@@ -94,7 +94,7 @@ def test_planted_bugs_are_found(bug: str, dtype: str) -> None:
     ("backend", "dtype", "expected"),
     [
         ("sdpa-math", "bfloat16", "fp32-internal"),
-        ("flex-eager", "bfloat16", "flex_eager"),
+        ("flex-eager", "bfloat16", "fused"),
         ("aten-flash-lse", "bfloat16", "fused_tc"),
         ("mha", "bfloat16", "unfused"),
         ("sdpa-math", "float32", "fp32-internal"),

@@ -141,7 +141,10 @@ def _rows(
     if attribute in ("fused", "from_stored") and getattr(m, attribute) is None:
         attribute = "squares"  # dv knows no dS
     row = _unit(m, attribute, contract, zero)
-    if name != "dv" or m.worst is None or m.rho is None:
+    if name != "dv":
+        from_P = contract.stores in ("P and dS from it", "everything") and m.rho is not None
+        return row, row, endless, m.rho.double() if from_P and m.rho is not None else zero
+    if m.worst is None or m.rho is None:
         return row, row, endless, zero
     alone = contract.stores != "everything" and not contract.accumulator_tiles and case.groups == 1
     cap = contract.form.u * m.worst.double() if alone else endless

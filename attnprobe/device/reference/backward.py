@@ -29,8 +29,9 @@ class Cotangent:
         systematic: Per arithmetic, the bound on U's error, without that of D and of summation.
         U2: U^2 and eta's share: its variance over u^2 / 3 when it is rounded.
         from_stored: The same when dS is made from the stored P and scaled before it is rounded.
-        stored: The same when logits, P, dP and dS are each stored. Both are None when no contract
-            of this dtype stores anything.
+        stored: The same when logits, P, dP and dS are each stored.
+        rho: Signed error of U that rounding the exact P causes: equal P round alike, which a variance
+            does not say. All three are None when no contract of this dtype stores anything.
     """
 
     w: Weights
@@ -43,6 +44,7 @@ class Cotangent:
     U2: Tensor
     from_stored: Tensor | None
     stored: Tensor | None
+    rho: Tensor | None
 
 
 def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cotangent:
@@ -68,7 +70,7 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cot
     )
     floor = w.kept(form.floor**2)
     U2 = U**2 + floor
-    from_stored = stored = None
+    from_stored = stored = rho = None
     if w.stored is not None:
         P2, W2, tangent2 = w.P**2, W**2, tangent**2
         # a scale below 1 brings dS closer to the subnormals: eta counts 1 / scale times
@@ -76,7 +78,8 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cot
         from_stored = 2.0 * U**2 + floor * (small + tangent2 * W2)
         stored = P2 * (tangent2 * (dP**2 + W2) + (tangent + bend) ** 2 * W2 * w.stored)
         stored += U2 + floor * tangent2 * (P2 + W2)
-    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic, U2, from_stored, stored)
+        rho = (w.P.to(scores.inputs.q.dtype).double() - w.P) * W * tangent
+    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic, U2, from_stored, stored, rho)
 
 
 def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
@@ -91,7 +94,8 @@ def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + kind.spread(n, tiles.level) * size
         sums.add(f"systematic {a}", scores.weigh(bound, k.abs()))
-    if t.stored is not None and t.from_stored is not None:
+    if t.stored is not None and t.from_stored is not None and t.rho is not None:
+        sums.add("rho", scores.weigh(t.rho, k))
         sums.add("from_stored", scores.weigh(t.from_stored, k2))
         sums.add("unfused", scores.weigh(t.stored, k2))
         sums.add("scaled", scores.weigh(t.w.P * (t.reach * t.W) ** 2, k2))
@@ -114,6 +118,7 @@ def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
         shared = rows.D_unfused * m2 + rows.scaled * sums["scaled"]
         variance = s * s * (sums["unfused"] + shared) + rows.shift * dq**2
         found["unfused"] = variance.sqrt()
+        found["rho"] = s * sums["rho"]
     return found
 
 
@@ -129,8 +134,9 @@ def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums) -> Non
     for a, (kind, error) in enumerate(zip(tiles.kinds, t.systematic, strict=True)):
         bound = error + flat * rows.D_systematic[a] + kind.spread(length, tiles.level) * size
         sums.add(f"systematic {a}", scores.gather(bound, q.abs()))
-    if t.stored is None or t.from_stored is None or t.w.scaled is None:
+    if t.stored is None or t.from_stored is None or t.rho is None or t.w.scaled is None:
         return
+    sums.add("rho", scores.gather(t.rho, q))
     sums.add("from_stored", scores.gather(t.from_stored, q2))
     sums.add("unfused", scores.gather(t.stored, q2))
     both = scores.gather(flat**2, torch.cat([rows.D_fused * q2, rows.D_unfused * q2], -1))
@@ -178,7 +184,7 @@ def finish_keys(tiles: Tiles, sums: Sums, factor: float) -> dict[str, Tensor]:
             found[name] = abs(factor) * sums[name].sqrt()
     for name in ("worst", "rho"):
         if name in sums:
-            found[name] = sums[name]
+            found[name] = factor * sums[name]
     if scores.groups > 1:
         found["heads"] = (heads**2).sum(2).sqrt()
     return found

@@ -28,7 +28,8 @@ class Moments:
         unfused: Root of the variance when scaled q, S, P, dP and dS are each stored.
         unfused_common: The part of it that rows share.
         worst: The worst case of rounding P over u; None where there is no such cap.
-        rho: Signed error that rounding the exact unnormalised P would cause; None likewise.
+        rho: Signed error that rounding the exact P would cause: the unnormalised one in out, the
+            normalised one in gradients (in dq and dk where dS is made from the stored P).
         rho_normalised: The same for normalised P.
         floor: Root of the sum of squares that eta of an unnormalised P enters with; None for no
             such.
