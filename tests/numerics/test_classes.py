@@ -27,7 +27,7 @@ def from_stored(inputs: Inputs) -> Outputs:
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_dS_from_the_stored_P_meets_its_class(dtype: str) -> None:
+def test_gradients_from_the_stored_probabilities_meet_their_class(dtype: str) -> None:
     """Over random cases, small probabilities included."""
     for seed in range(30_000, 30_012):
         family = ("normal", "uniform", "large", "outlier")[seed % 4]
@@ -37,7 +37,7 @@ def test_dS_from_the_stored_P_meets_its_class(dtype: str) -> None:
 
 
 def test_in_float16_it_needs_that_class() -> None:
-    """A sink makes other P subnormal: dk breaks fused_tc, and in bfloat16, with float32's range, does not."""
+    """A sink makes other P subnormal: dk breaks fused_tc; with bfloat16, float32's range, it does not."""
     classes: dict[str, set[str]] = {"float16": set(), "bfloat16": set()}
     for dtype, seen in classes.items():
         for seed in range(600, 604):
