@@ -37,7 +37,7 @@ def test_gradients_from_the_stored_probabilities_meet_their_class(dtype: str) ->
 
 
 def test_in_float16_it_needs_that_class() -> None:
-    """A sink makes other P subnormal: dk breaks fused_tc; with bfloat16, float32's range, it does not."""
+    """A sink makes other P subnormal: dk breaks fused_tc; in bfloat16 it does not."""
     classes: dict[str, set[str]] = {"float16": set(), "bfloat16": set()}
     for dtype, seen in classes.items():
         for seed in range(600, 604):

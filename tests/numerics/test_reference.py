@@ -198,9 +198,9 @@ def test_empty_sequences(Mq: int, Mkv: int) -> None:
 
 
 def test_scratch_memory_does_not_grow_with_the_lengths() -> None:
-    """Four times the lengths, sixteen times the scores: beyond the results the budget is kept."""
+    """Three times the lengths, nine times the scores: beyond the results the budget is kept."""
     extra = []
-    for M in (512, 2048):
+    for M in (256, 768):
         inputs = make(Case(1, 2, 1, M, M, 16, 16, mask=Mask(None, 0, "top-left")))
         results = _bytes(compute(inputs, scratch=2**23))
         found = peak(lambda x=inputs: compute(x, scratch=2**23), torch.device("cpu"), 0)

@@ -105,12 +105,12 @@ def _mem_efficient(form: Format) -> Contract:
     Source: torch@2.13:include/ATen/native/transformers/cuda/mem_eff_attention/kernel_backward.h. P lies
     in shared memory in the inputs' format (`accumApplyLSEToSmem`), `(dP - D) * P` reads it from there,
     and the product is multiplied by the scale before it is rounded. In bfloat16 that is one more
-    rounding of the same relative size. In float16 small P are subnormal, so dS inherits `2^-25 |dP - D|`, and
-    `scale * dS` underflows 1 / scale times sooner: why this kernel meets `fused_tc` in bfloat16 but not
-    always in float16. Simulated in this order, with large logits, a sink or outliers, it reaches 2.4 and
-    1.8 times what `fused` and `fused_tc` allow in float16, and never more than they allow in bfloat16
-    (2.3 and 2.0 were measured on an H200). Deciding evidence: with dout times 2^8 the part of `scale *
-    dS` vanishes, that of P stays.
+    rounding of the same relative size. In float16 small P are subnormal, so dS inherits
+    `2^-25 |dP - D|`, and `scale * dS` underflows 1 / scale times sooner: why this kernel meets
+    `fused_tc` in bfloat16 but not always in float16. Simulated in this order, with large logits, a sink
+    or outliers, it reaches 2.4 and 1.8 times what `fused` and `fused_tc` allow in float16 (2.3 and 2.0
+    were measured on an H200); in bfloat16 it exceeds `fused` only where nearly equal P round alike.
+    Deciding evidence: with dout times 2^8 the part of `scale * dS` vanishes, that of P stays.
     """
     kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
     return Contract("mem_efficient", form, kind, "P and dS from it")
