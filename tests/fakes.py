@@ -47,6 +47,9 @@ class FakeWorker:
     def abandon(self) -> None:
         """There is no child to kill."""
 
+    def leave(self) -> None:
+        """There is no child to end."""
+
     def retire(self) -> None:
         """There is no child to end."""
 

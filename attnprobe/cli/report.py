@@ -18,7 +18,7 @@ from attnprobe.report.document import Document
 from attnprobe.session.journal import Mode
 from attnprobe.session.lines import Header
 
-CHECK_SHARE = 0.6
+CHECK_SHARE = 0.55
 """Of the time that is left after the launches; timing gets the rest and what checking leaves over."""
 
 

@@ -27,8 +27,8 @@ class Asks(Protocol):
         """Kills the child; whoever waits for its answer hears of its death. From any thread."""
         ...
 
-    def retire(self) -> None:
-        """Ends the child."""
+    def leave(self) -> None:
+        """Called at the end of a thread that asked: the child must not depend on it any longer."""
         ...
 
 
@@ -89,7 +89,7 @@ def _side_by_side(
         except BaseException as error:  # noqa: BLE001 - raised again by whoever listens
             heard.put(error)
         finally:
-            worker.retire()  # a child of this thread dies with it, by the parent-death signal
+            worker.leave()
             heard.put(None)
 
     threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]

@@ -17,7 +17,7 @@ from attnprobe.worker.certificate import certify, kernel_kills
 from attnprobe.worker.interpreter import Interpreter, environment, find, soon
 from attnprobe.worker.process import Gone, Late, Process
 from attnprobe.worker.protocol import read_outcome, trial_request
-from attnprobe.worker.starters import Launch, Starter, starter_for
+from attnprobe.worker.starters import Launch, Spawner, Starter, starter_for
 
 ENTRY = "attnprobe.device.answer:answer"
 
@@ -130,6 +130,15 @@ class Worker:
         if self._child is not None:
             child, self._child = self._child, None
             child.end(0)
+
+    def leave(self) -> None:
+        """To be called at the end of a thread that asked: ends a child that would die with it.
+
+        A spawned child is a child of the thread that made it (PR_SET_PDEATHSIG); a forked one is the
+        server's, and lives on.
+        """
+        if isinstance(self._starter, Spawner):
+            self.retire()
 
     def abandon(self) -> None:
         """Kills the present child; whoever waits for its answer hears of its death. From any thread."""

@@ -25,7 +25,9 @@ def bottom_right(case: Case) -> Band | str:
 
     A top-left band moves by Mkv - Mq. Where a side then lies behind all keys it is unbounded; where it
     becomes negative the band cannot be told to flash-attn, torch's varlen_attn or xFormers, for which
-    -1 means unbounded or is an error.
+    -1 means unbounded or is an error. Nor can a right side of max_seqlen_k or more, which flash-attn's
+    host code replaces by -1 although it still masks keys where Mq > Mkv (seen on an H200, torch 2.11,
+    varlen_attn; Source: flash-attention@0251105:csrc/flash_attn/flash_api.cpp, mha_varlen_fwd).
     """
     mask = case.mask
     if not mask.is_band:
@@ -49,6 +51,13 @@ def bottom_right(case: Case) -> Band | str:
         return (
             f"{mask.text} is window ({band.left}, {band.right}) counted from the bottom-right "
             "corner, and a negative side cannot be expressed"
+        )
+    longest = max((s.Mkv for s in case.sequences), default=0)
+    taller = any(s.Mq > s.Mkv for s in case.sequences)  # only then does such a side mask anything
+    if taller and band.right is not None and band.right >= longest:
+        return (
+            f"{mask.text} is window ({band.left}, {band.right}) counted from the bottom-right "
+            f"corner, and flash kernels read a right side of {longest} keys or more as unbounded"
         )
     return band
 
