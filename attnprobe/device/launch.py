@@ -82,6 +82,9 @@ def _gradients(native: Tensor, prepared: Prepared, inputs: Inputs) -> dict[str, 
 def _malformed(native: object, prepared: Prepared, case: Case) -> Failure | None:
     if not isinstance(native, Tensor):
         return Failure("type", f"returned {type(native).__name__}, not a tensor")
+    if native.layout != torch.strided and not native.is_nested:
+        kind = str(native.layout).removeprefix("torch.")
+        return Failure("type", f"returned a tensor of layout {kind}, not a dense one")
     if native.device.type != case.device.partition(":")[0]:
         return Failure(
             "device", f"returned a tensor on {native.device}; inputs are on {case.device}"

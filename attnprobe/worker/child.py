@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attnprobe.core.jsonio import encode
-from attnprobe.core.outcome import Outcome, Raised
+from attnprobe.core.outcome import Outcome, OutOfMemory, Raised
 from attnprobe.worker.confine import confine, show_stacks
 from attnprobe.worker.guard import Phases, guarded, outcome_of
 from attnprobe.worker.preload import locate, preload
@@ -70,8 +70,8 @@ def _reply(message: Mapping[str, Any], answer: Answer, answers: int) -> dict[str
     outcome = guarded(lambda: answer(read_trial(message), phases.announce), phases)
     phases.stop()
     reply: dict[str, Any] = {"answer": {"outcome": encode(outcome), "phases": phases.seconds}}
-    if isinstance(outcome, Raised) and outcome.sticky:
-        reply["retire"] = True
+    if isinstance(outcome, OutOfMemory) or (isinstance(outcome, Raised) and outcome.sticky):
+        reply["retire"] = True  # what holds the memory may be what an earlier trial never gave back
     return reply
 
 

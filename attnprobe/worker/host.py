@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
 
-from attnprobe.core.outcome import Crashed, Outcome, TimedOut
+from attnprobe.core.outcome import Crashed, Outcome, OutOfMemory, TimedOut
 from attnprobe.core.trial import Record, Trial
 from attnprobe.errors import UnusableHost
 from attnprobe.worker.certificate import certify, kernel_kills
@@ -104,7 +104,7 @@ class Worker:
             )
 
     def ask(self, message: Mapping[str, Any], deadline_s: float) -> Answer | Outcome:
-        """One question; a crash in a used child is retried once in a fresh one.
+        """One question; a crash or exhaustion of a used child is retried once in a fresh one.
 
         Args:
             message: A request of worker/protocol.py.
@@ -169,10 +169,11 @@ class Worker:
     ) -> tuple[Answer | Outcome, _Attempt, Outcome | None]:
         attempt = _Attempt()
         answer = self._attempt(message, deadline_s, attempt)
-        if not isinstance(answer, Crashed) or attempt.trials_before == 0:
+        lost = _lost(answer)
+        if lost is None or attempt.trials_before == 0:
             return answer, attempt, None
-        second = _Attempt()  # the culprit may be the memory that an earlier trial corrupted
-        return self._attempt(message, deadline_s, second), second, answer
+        second = _Attempt()  # the culprit may be memory that an earlier trial corrupted or kept
+        return self._attempt(message, deadline_s, second), second, lost
 
     def _attempt(
         self, message: Mapping[str, Any], deadline_s: float, attempt: _Attempt
@@ -243,6 +244,16 @@ class Worker:
         if self._starter is None:
             self._starter = starter_for(self._launch, self._fork)
         return self._starter
+
+
+def _lost(answer: Answer | Outcome) -> Outcome | None:
+    """The outcome that cost the child its life: it crashed, or it retired without memory."""
+    if isinstance(answer, Crashed):
+        return answer
+    if isinstance(answer, Answer) and "outcome" in answer.data:
+        outcome = read_outcome(answer.data)[0]
+        return outcome if isinstance(outcome, OutOfMemory) else None
+    return None
 
 
 @dataclass

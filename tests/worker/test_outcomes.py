@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from attnprobe.core.outcome import Crashed, Measured, Raised, TimedOut
+from attnprobe.core.outcome import Crashed, Measured, OutOfMemory, Raised, TimedOut
 from attnprobe.worker.host import Answer, Worker
 from tests.worker.conftest import DEEDS, MakeEnvironment, left, trial
 
@@ -94,6 +94,14 @@ def test_a_crash_in_a_fresh_child_is_not_tried_again(fresh: Worker) -> None:
     assert (record.trials_before, record.first_outcome) == (0, None)
 
 
+def test_memory_held_by_an_earlier_trial_is_not_charged_to_a_later_one(fresh: Worker) -> None:
+    """What finds no memory in a used child is tried again in a fresh one."""
+    fresh.trial(trial("ok"), 20.0)
+    record = fresh.trial(trial("exhaust"), 20.0)
+    assert (record.outcome.kind, record.trials_before) == ("out_of_memory", 0)
+    assert isinstance(record.first_outcome, OutOfMemory)
+
+
 def test_a_lost_device_retires_the_child_before_the_next_trial(fresh: Worker) -> None:
     """The next trial starts in a fresh child instead of dying with the old one."""
     fresh.trial(trial("ok"), 20.0)
@@ -123,9 +131,14 @@ def test_a_process_of_its_own_gives_the_same_outcomes(make_environment: MakeEnvi
     with Worker(python, entry=DEEDS, start="spawn", memory_limit_bytes=2**30) as worker:
         deeds = ["segfault", "exhaust", "ok", "hang"]
         found = [worker.trial(trial(deed), 3.0) for deed in deeds]
-    kinds = ["crashed", "out_of_memory", "measured", "timed_out"]
+    kinds = ["crashed", "out_of_memory", "measured", "timed_out"]  # retired when out of memory
     assert [record.outcome.kind for record in found] == kinds
-    assert [record.trials_before for record in found] == [0, 0, 1, 2]
+    assert [record.trials_before for record in found] == [
+        0,
+        0,
+        0,
+        1,
+    ]
 
 
 def test_what_a_trial_started_ends_with_it(make_environment: MakeEnvironment) -> None:

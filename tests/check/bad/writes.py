@@ -52,7 +52,7 @@ def gradients_off(query, key, value, **options):
 
 
 def threads(query, key, value, **options):
-    for _ in range(20):
+    for _ in range(4):
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     return right(query, key, value, **options)
 
