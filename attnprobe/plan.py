@@ -100,12 +100,18 @@ def place(workload: Workload, device: str, seed: int) -> tuple[Call, ...]:
 
 
 def verdict(report: Report) -> int:
-    """The exit code of a run that ended: 1 for a wrong result or a published bug, else 0."""
+    """The exit code of a run that ended: 1 for a wrong result or a published bug, else 0.
+
+    A library's backend may raise or crash: that is an answer about this machine. A callable that the
+    user named himself (`FILE.py:FUNC`) is his to mend, so that anything but a refusal counts.
+    """
     outcomes = (record.outcome for record in report.records)
     parities = (outcome.parity for outcome in outcomes if isinstance(outcome, Measured))
     wrong = any(parity is not None and parity.verdict == "fail" for parity in parities)
     bugs = (finding.answer.affected for finding in known_bugs.findings(report))
-    return int(wrong or "yes" in bugs)
+    own = (record.outcome for record in report.records if ":" in record.trial.backend)
+    broken = any(not isinstance(outcome, Measured | Refused) for outcome in own)
+    return int(wrong or broken or "yes" in bugs)
 
 
 def _masks(case: Case) -> set[str]:

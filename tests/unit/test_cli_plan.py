@@ -103,3 +103,14 @@ def test_only_a_wrong_result_is_a_bad_answer(outcome, code: int):
     right = Record(Trial(WORKLOAD.cases[0], "eager"), measured("pass"))
     other = Record(Trial(WORKLOAD.cases[1], "eager"), outcome)
     assert plan.verdict(Report(records=(right, other))) == code
+
+
+@pytest.mark.parametrize(("name", "code"), [("sdpa-flash", 0), ("mine.py:attention", 1)])
+def test_what_the_user_named_himself_must_come_back(name: str, code: int):
+    """A library that raises is an answer; one's own kernel that raises is broken."""
+    case = WORKLOAD.cases[0]
+    for outcome in (Raised("forward", "ValueError", "no"), OutOfMemory("forward", "no")):
+        record = Record(Trial(case, name), outcome)
+        assert plan.verdict(Report(records=(record,))) == code
+    refused = Record(Trial(case, name), Refused("library", ("no",)))
+    assert plan.verdict(Report(records=(refused,))) == 0
