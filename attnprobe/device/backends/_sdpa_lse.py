@@ -21,9 +21,7 @@ def call(
     """A function that runs the forward of `kernel` and returns its (B, H, M) log-sum-exp, or None.
 
     None where SDPA does more than call the operator: it pads head dims that are no multiple of 8 for
-    the CUDA flash kernel, and repeats keys for kernels that know no grouped heads. None also where a
-    row has no key: SDPA shows nobody the number that stands there, and kernels differ in it (the
-    CPU's flash kernel has 0).
+    the CUDA flash kernel, and repeats keys for kernels that know no grouped heads.
     """
     q, k, v = leaves["q"], leaves["k"], leaves["v"]
     mask, causal = arguments.get("attn_mask"), bool(arguments.get("is_causal"))
@@ -50,8 +48,6 @@ def call(
         lse = op(q, k, v, bias, True, p, causal, False, scale=scale)[1]
         return _float32(lse.reshape(*lse.shape[:2], -1)[:, :, :M])
 
-    if mask is not None and _has_empty_rows(mask):
-        return None
     match kernel:
         case "FLASH_ATTENTION" if not q.is_cuda:
             return cpu_flash
@@ -67,11 +63,6 @@ def call(
 
 def _float32(lse: Tensor) -> Tensor:
     return lse.detach().to(torch.float32)
-
-
-def _has_empty_rows(mask: Tensor) -> bool:
-    forbidden = ~mask if mask.dtype is torch.bool else mask.detach().isneginf()
-    return bool(forbidden.all(-1).any())
 
 
 def _additive(mask: Tensor | None, q: Tensor) -> Tensor | None:

@@ -135,11 +135,11 @@ def _part(subject: Subject, given: Inputs) -> Part | Skipped | tuple[Failure, ..
     )
 
 
-def _merged(outs: list[Tensor], lses: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """The output over all keys, and the weight of each part."""
-    total = torch.stack(lses).logsumexp(0)
-    weights = [(lse - total).exp()[..., None] for lse in lses]
-    return sum((w * out for w, out in zip(weights, outs, strict=True)), torch.zeros(())), weights
+def _merged(outs: list[Tensor], lses: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The output over all keys, and (parts, B, Hq, n, 1) the weight of each part."""
+    stacked = torch.stack(lses)
+    weights = (stacked - stacked.logsumexp(0)).exp()[..., None]
+    return (weights * torch.stack(outs)).sum(0), weights
 
 
 def _judged(parts: list[Part]) -> Failure | None:
@@ -147,7 +147,9 @@ def _judged(parts: list[Part]) -> Failure | None:
     excess = _excess(parts, [part.lse for part in parts])
     if excess <= 1.0:
         return None
-    said = f"merged over {len(parts)} chunks, the output is off by {excess:.3g} times what is allowed"
+    said = (
+        f"merged over {len(parts)} chunks, the output is off by {excess:.3g} times what is allowed"
+    )
     if _excess(parts, [part.lse * math.log(2.0) for part in parts]) <= 1.0:
         return Failure("lse_base", said, "the log-sum-exp is in base 2")
     if _excess(parts, [_transposed(part.lse) for part in parts]) <= 1.0:
@@ -182,9 +184,9 @@ def _blame(parts: list[Part]) -> str:
 
 def _empty_rows(subject: Subject, rows: int, columns: int) -> tuple[Failure, ...]:
     """A chunk of which the first rows attend nothing, merged with one that all attend."""
-    half = columns // 2
+    few = min(rows, columns) // 2
     try:
-        nothing = _part(subject, _chunk(subject.inputs, LATE, (0, rows), (0, min(rows, columns) - half)))
+        nothing = _part(subject, _chunk(subject.inputs, LATE, (0, rows), (0, few)))
     except Declined:
         return ()
     whole = _part(subject, _chunk(subject.inputs, NONE, (0, rows), (columns, columns)))
@@ -193,8 +195,6 @@ def _empty_rows(subject: Subject, rows: int, columns: int) -> tuple[Failure, ...
     if _excess([nothing, whole], [nothing.lse, whole.lse]) <= 1.0:
         return ()
     empty = nothing.lse_truth.isneginf()
-    if not bool(empty.any()):
-        return ()
     out, lse = float(nothing.out[empty].flatten()[0]), float(nothing.lse[empty].flatten()[0])
     message = (
         f"rows that attend no key of a chunk have the log-sum-exp {lse:g} and the output {out:g}; "
