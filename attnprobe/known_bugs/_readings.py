@@ -77,6 +77,14 @@ def leaking(outcome: Outcome) -> Answer:
     return wrong()(outcome)
 
 
+def nan_without_keys(outcome: Outcome) -> Answer:
+    """The bug is NaN in rows that may attend no key, which is a convention to some."""
+    match outcome:
+        case Measured(parity=Parity(empty_rows="nan")):
+            return Answer("yes", "queries that may attend no key come back as NaN")
+    return wrong("empty_rows", "nonfinite")(outcome)
+
+
 def _otherwise(parity: Parity) -> Answer:
     match parity.verdict:
         case "fail":

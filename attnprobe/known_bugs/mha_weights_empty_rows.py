@@ -11,7 +11,7 @@ from __future__ import annotations
 from attnprobe.core.case import Case, Lengths
 from attnprobe.known_bugs._bug import KnownBug, ask
 from attnprobe.known_bugs._ranges import Versions
-from attnprobe.known_bugs._readings import wrong
+from attnprobe.known_bugs._readings import nan_without_keys
 
 CASE = Case(
     B=2,
@@ -32,6 +32,6 @@ BUG = KnownBug(
     versions=(Versions("torch"),),
     suspects=ask(CASE, "mha-need-weights"),
     controls=ask(CASE, "mha-need-weights", edits={"lengths": Lengths((33, 33), (33, 1))}),
-    reading=wrong("empty_rows", "nonfinite"),
+    reading=nan_without_keys,
     way_out="need_weights=False",
 )

@@ -10,7 +10,7 @@ from attnprobe import masks
 from attnprobe.core.case import Case
 from attnprobe.known_bugs._bug import KnownBug, ask
 from attnprobe.known_bugs._ranges import Versions
-from attnprobe.known_bugs._readings import wrong
+from attnprobe.known_bugs._readings import nan_without_keys
 
 CASE = Case(
     B=1,
@@ -31,6 +31,6 @@ BUG = KnownBug(
     sources=("pytorch#103749", "pytorch#133882"),
     versions=(Versions("torch", fixed="2.5"),),
     suspects=ask(CASE, "sdpa-math", "sdpa-flash"),
-    reading=wrong("empty_rows", "nonfinite"),
+    reading=nan_without_keys,
     way_out="torch 2.5 or newer",
 )

@@ -117,6 +117,13 @@ def test_a_control_that_shows_the_symptom_means_another_bug(bug: KnownBug) -> No
             assert bug.judge(session(bug, symptom, symptom)).affected == "cannot tell"
 
 
+def test_a_convention_is_a_bug_to_those_who_know_it_as_one() -> None:
+    """NaN in rows without keys, though the trial passes by what the backend declares."""
+    convention = Measured("form", Parity("pass", "unfused", empty_rows="nan"))
+    bug = known_bugs.load("mha-weights-empty-rows")
+    assert bug.judge(session(bug, convention)).affected == "yes"
+
+
 def test_an_absent_package_has_no_bugs() -> None:
     """The answer is no, with that reason."""
     answer = known_bugs.load("fa4-small-head-dim").judge(
