@@ -36,6 +36,8 @@ LAYERS: dict[str, set[str]] = {
     "known_bugs": SHARED,
     "report": {*HOST_BASE, "known_bugs"},
     "crew": {*HOST_BASE, "probe"},
+    "minimise": SHARED,
+    "repro": {*SHARED, "report", "device.lowering.band"},
     "survey": {*HOST_BASE, "crew", "info", "plan", "redact", "session"},
     "cli": {"*"},
     "__main__": {"cli"},

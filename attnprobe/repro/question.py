@@ -1,0 +1,183 @@
+"""What a script asks for each thing that can become of a trial: statements that end the process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from attnprobe.core.case import Case
+from attnprobe.core.outcome import Measured, Outcome
+from attnprobe.core.parity import QUANTITIES, Parity, Quantity
+from attnprobe.core.trial import Record
+from attnprobe.errors import UsageError
+from attnprobe.repro import experiments, pairs
+from attnprobe.repro.calls.base import quoted
+
+_TRUTH = """\
+exact = {name: t.double() for name, t in given.items()}
+truth = run(reference, dout.double(), **exact)
+got = run(attention, **given)
+error = {name: t.double() - truth[name] for name, t in got.items() if t is not None}
+{empty}for name, e in error.items():
+    relative = e.norm() / truth[name].norm()
+    print(f"{name:6} largest error {e.abs().max():.3e}, relative error {relative:.3e}")"""
+
+_EMPTY = """\
+empty = ~allowed.any(-1, keepdim=True)  # rows without keys, for which libraries differ
+for name in error.keys() & {"out", "dq"}:
+    error[name] = error[name].masked_fill(empty, 0.0)
+"""
+
+_VERDICT = """\
+wrong = 0
+for what, seen, limit in checks:
+    good = bool(seen <= limit)
+    wrong += not good
+    print(f"{'right' if good else 'WRONG'}  {what}: {float(seen):.3e}, at most {limit:.3e}")
+sys.exit(1 if wrong else 0)"""
+
+_RETURNS = """\
+got = run(attention, **given)
+print("it ran; largest numbers:", {name: float(t.abs().max()) for name, t in got.items()})
+sys.exit(0)"""
+
+_SPOT = re.compile(r"\.\.\.|\d+(, (\d+|:|\d+:\d+))*")
+
+
+def ask(record: Record) -> str:
+    """The statements for this record."""
+    if not isinstance(record.outcome, Measured) or record.outcome.parity is None:
+        return f"# {_fate(record.outcome)}\n{_RETURNS}"
+    question, parity = record.trial.question, record.outcome.parity
+    if question in ("check", "time"):
+        return _numbers(record.trial.case, parity)
+    return experiments.ask(question, record.trial.case)
+
+
+def _fate(outcome: Outcome) -> str:
+    match outcome.kind:
+        case "refused" | "raised":
+            return "The exception ends the process with exit status 1."
+        case "timed_out":
+            return "The process hangs here: `timeout 60 python FILE` ends it with exit status 124."
+        case "out_of_memory":
+            return "The allocator's error ends the process with exit status 1."
+        case _:
+            return "The process dies here."
+
+
+def _numbers(case: Case, parity: Parity) -> str:
+    kinds = {failure.kind for failure in parity.failures}
+    if kinds & {"shape", "dtype", "type", "device"}:
+        return _FORM
+    if "inplace" in kinds:
+        return _INPLACE
+    checks = [
+        check
+        for name in QUANTITIES
+        if (quantity := parity.quantities.get(name)) and quantity.verdict == "fail"
+        for check in _failed(name, quantity)
+    ]
+    if "lse" in parity.quantities and parity.quantities["lse"].verdict == "fail" and not checks:
+        raise UsageError(
+            "a wrong log-sum-exp alone cannot be written into a script yet",
+            why="libraries hand it out in ways that differ from the call examined here",
+        )
+    checks += [line for kind in sorted(kinds) if kind in _KINDS for line in _KINDS[kind](case)]
+    if not checks:
+        checks = [
+            _check(
+                f"relative error of {name}",
+                f'error["{name}"].norm() / truth["{name}"].norm()',
+                quantity.relative_error / quantity.ratio if quantity.ratio else 0.0,
+            )
+            for name, quantity in parity.quantities.items()
+            if name in QUANTITIES and name != "lse"
+        ]
+    listed = "\n".join(f"    {check}," for check in checks)
+    truth = _TRUTH.replace("{empty}", _EMPTY if pairs.may_be_empty(case) else "")
+    return f"{truth}\n\nchecks = [\n{listed}\n]\n{_VERDICT}"
+
+
+def _check(what: str, seen: str, limit: float) -> str:
+    return f"({quoted(what)}, {seen}, {limit:.4g})"
+
+
+def _failed(name: str, quantity: Quantity) -> list[str]:
+    if name == "lse":
+        return []
+    if quantity.nonfinite:
+        seen = f'(~got["{name}"].isfinite() & truth["{name}"].isfinite()).sum()'
+        return [_check(f"NaN and inf in {name}", seen, 0)]
+    spot = quantity.spot
+    if spot is None or not _SPOT.fullmatch(spot.at):
+        limit = quantity.relative_error / max(quantity.ratio, 1.0)
+        seen = f'error["{name}"].norm() / truth["{name}"].norm()'
+        return [_check(f"relative error of {name}", seen, limit)]
+    there = f'error["{name}"][{spot.at}]'
+    match quantity.level:
+        case "element":
+            return [_check(f"error of {name}[{spot.at}]", f"{there}.abs()", spot.limit)]
+        case "group":
+            return [
+                _check(f"norm of the error of {name}[{spot.at}]", f"{there}.norm()", spot.limit)
+            ]
+        case _:
+            exact = f'truth["{name}"][{spot.at}]'
+            seen = f"(({there} * {exact}).sum() / {exact}.square().sum()).abs()"
+            return [_check(f"gain of {name}[{spot.at}]", seen, spot.limit)]
+
+
+def _empty_rows(case: Case) -> list[str]:
+    belongs = " & (belongs[..., 0] == 1).to(device)" if case.lengths is not None else ""
+    rows = f'(~allowed.any(-1){belongs}).expand(got["out"].shape[:3])'
+    seen = f'got["out"][{rows}].abs().max()'
+    found = [_check("output of rows without keys", seen, 0)]
+    if "q" in case.grads and case.wants_backward:
+        gradient = seen.replace('"out"', '"dq"')
+        found.append(_check("dq of rows without keys", gradient, 0))
+    return found
+
+
+def _leak(case: Case) -> list[str]:
+    return [
+        _check(
+            f"{name} of keys that nobody attends",
+            f'got["{name}"][(~allowed.any(-2)).expand(got["{name}"].shape[:3])].abs().max()',
+            0,
+        )
+        for name in ("dk", "dv")
+        if case.wants_backward and name[1] in case.grads
+    ]
+
+
+def _missing(case: Case) -> list[str]:
+    return [_check("gradients that are missing", "sum(t is None for t in got.values())", 0)]
+
+
+_KINDS: dict[str, Callable[[Case], list[str]]] = {
+    "empty_rows": _empty_rows,
+    "leak": _leak,
+    "gradient_missing": _missing,
+}
+
+_FORM = """\
+out = attention(**given)
+form = (type(out), tuple(out.shape), out.dtype, out.device.type)
+wanted = (torch.Tensor, tuple(dout.shape), dtype, device.partition(":")[0])
+print("returned", form)
+print("expected", wanted)
+got = run(attention, **given)
+for name, t in given.items():
+    gradient = got.get(f"d{name}")
+    if gradient is not None and (gradient.shape, gradient.dtype) != (t.shape, t.dtype):
+        print(f"the gradient of {name} is", tuple(gradient.shape), gradient.dtype)
+        sys.exit(1)
+sys.exit(0 if form == wanted else 1)"""
+
+_INPLACE = """\
+before = {name: t.clone() for name, t in given.items()}
+run(attention, **given)
+changed = [name for name, t in given.items() if not torch.equal(t, before[name])]
+print("changed by the call:", ", ".join(changed) or "nothing")
+sys.exit(1 if changed else 0)"""
