@@ -112,7 +112,8 @@ def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
     return replace(parity, verdict="fail", failures=parity.failures + complaints)
 
 
-_observed: set[tuple[str, str, str, str]] = set()
+kernels_seen: set[tuple[str, str, str, str]] = set()
+"""Backend, device, dtype and form of mask whose kernels this child has looked at."""
 
 
 def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[str, ...], str]:
@@ -122,9 +123,9 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
     profile costs more than a small trial.
     """
     key = (trial.backend, trial.case.device, trial.case.dtype, SIZE.sub("", prepared.form))
-    if trial.question != "time" and key in _observed:
+    if trial.question != "time" and key in kernels_seen:
         return (), ""
-    _observed.add(key)
+    kernels_seen.add(key)
     seen = observe(prepared.launch, trial.case.device)
     return short(seen), unexpected(seen, backend.kernels)
 

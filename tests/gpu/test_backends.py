@@ -11,7 +11,7 @@ from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.score import Bias, Score
 from attnprobe.core.trial import Trial
 from attnprobe.device import backends
-from attnprobe.device.answer import answer
+from attnprobe.device.answer import answer, kernels_seen
 
 pytestmark = [
     pytest.mark.gpu,
@@ -41,13 +41,16 @@ def test_what_runs_is_right(case: Case, name: str) -> None:
             continue
         assert isinstance(outcome, Measured)
         assert outcome.parity is not None
-        assert outcome.parity.verdict == "pass", (dtype, outcome.parity.failures)
+        assert not outcome.parity.failures, dtype
+        powerless = outcome.parity.contract == "unfused"  # which allows more than these values hold
+        assert outcome.parity.verdict == "pass" or powerless, dtype
         assert not outcome.unexpected_kernel, dtype
 
 
 @pytest.mark.parametrize("name", MUST_RUN)
 def test_torchs_own_backends_run(name: str) -> None:
     """These need nothing but torch."""
+    kernels_seen.clear()
     outcome = answer(Trial(PLAIN, name), lambda phase: None)
     assert isinstance(outcome, Measured)
     assert outcome.kernels

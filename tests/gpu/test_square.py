@@ -126,7 +126,7 @@ RUNS: dict[str, Run] = {
 def _wrong(name: str, mask: str, shape: str) -> str | None:
     """None when nothing ran; else empty or what differs. Rows without keys follow no convention."""
     lower, run, _ = RUNS[name]
-    heads = 4 if name.startswith(("varlen", "njt")) else 2
+    heads = 4 if name.startswith(("varlen", "njt", "sdpa-mem-efficient")) else 2
     case = square.case_of(mask, shape, K=K, Kv=K, dtype="bfloat16", device="cuda", Hkv=heads)
     said = lower(recipe.make(case))
     if isinstance(said, Refusal):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle
 
 import torch
@@ -57,6 +57,15 @@ def once(prepared: Prepared, inputs: Inputs) -> Callable[[], object]:
     return both
 
 
+def _cotangents(copies: Sequence[Prepared], inputs: Inputs) -> dict[int, Tensor]:
+    """By copy of the inputs. One serves all, but a jagged output wants the offsets of its own inputs."""
+    with copies[0].around():
+        first = cotangent(copies[0], inputs, copies[0].launch())
+        if not first.is_nested:
+            return {id(copy): first for copy in copies}
+        return {id(copy): cotangent(copy, inputs, copy.launch()) for copy in copies}
+
+
 def calls(cold: Cold, inputs: Inputs) -> dict[str, Call]:
     """One `Call` per wanted pass.
 
@@ -66,8 +75,7 @@ def calls(cold: Cold, inputs: Inputs) -> dict[str, Call]:
     used, so on CUDA it is always preceded by a flush where anything is cold.
     """
     first = cold.copies[0]
-    with first.around():
-        dout = cotangent(first, inputs, first.launch())
+    douts = _cotangents(cold.copies, inputs)
     copies = cycle(cold.copies)
 
     def next_copy() -> Prepared:
@@ -83,10 +91,10 @@ def calls(cold: Cold, inputs: Inputs) -> dict[str, Call]:
         return out
 
     def backward_of(out: Tensor) -> object:
-        return gradients(first, out, dout)
+        return gradients(first, out, douts[id(first)])
 
     def both_of(prepared: Prepared) -> object:
-        return gradients(prepared, prepared.launch(), dout)
+        return gradients(prepared, prepared.launch(), douts[id(prepared)])
 
     found: dict[Pass, Call] = {
         "fwd": Call(forward_of, next_copy, first.around),

@@ -155,12 +155,12 @@ class Store:
         for name, shape in wanted.items():
             found = self._found.get(name, {})
             fill = -torch.inf if name == "lse" else 0.0
-            empty = self.inputs.q.new_full(shape, fill, dtype=torch.float64)
-            truth[name] = found.pop("truth", empty)
-            systematic = tuple(
-                found.pop(f"systematic {a}", torch.zeros_like(empty, dtype=torch.float32))
-                for a in range(self.kinds)
-            )
+            if "truth" not in found:  # no region touched it; made only then, they may be gigabytes
+                untouched = self.inputs.q.new_full(shape, fill, dtype=torch.float64)
+                nothing = torch.zeros_like(untouched, dtype=torch.float32)
+                found = {"truth": untouched} | {f"systematic {a}": nothing for a in range(self.kinds)}
+            truth[name] = found.pop("truth")
+            systematic = tuple(found.pop(f"systematic {a}") for a in range(self.kinds))
             moments[name] = Moments(systematic, flush=self._flush(name), **found)
         return Reference(
             out=truth["out"],
