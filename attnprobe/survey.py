@@ -108,26 +108,35 @@ class Survey:
     ) -> list[Record]:
         """Runs trials whose time does not matter: small cases side by side, large ones in turn.
 
-        What cannot be imported is not asked again. Backends that compile come last; beside others
-        they get `COMPILE_S` at most, because their first run takes minutes. What they compiled stays
-        in torch's cache, so that the next run gets further.
+        Backends that compile come last; beside others they get `COMPILE_S` at most, because their
+        first run takes minutes. What they compiled stays in torch's cache: the next run gets further.
         """
         until = time.monotonic() + (math.inf if budget_s is None else budget_s)
-        usable = [trial for trial in trials if not self._claim(trial).error]
-        compiled = [trial for trial in usable if self._claim(trial).compiles]
-        plain = [trial for trial in usable if not self._claim(trial).compiles]
+        plain, compiled = self.split(trials)
         small = [t for t in plain if estimate_bytes(t.case, True) <= SIDE_BY_SIDE_BYTES]
         large = [t for t in plain if estimate_bytes(t.case, True) > SIDE_BY_SIDE_BYTES]
         found = self._run(label, small, self.crew.workers(small), _left(until)) if small else []
         if large:
             found += self._run(f"{label}, large cases", large, self.worker, _left(until))
         if compiled:
-            first = COMPILE_FIRST["cuda" if compiled[0].case.device.startswith("cuda") else "cpu"]
-            compiled.sort(key=lambda trial: trial.case.dtype != first)
-            left = min(_left(until) or math.inf, COMPILE_S if plain else math.inf)
+            left = _left(until)
+            if plain:
+                left = COMPILE_S if left is None else min(left, COMPILE_S)
             crew = self.crew.workers(compiled)
             found += self._run(f"{label}, compiling", compiled, crew, left)
         return found
+
+    def importable(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Without the backends that cannot be imported: asked once, they are not asked again."""
+        return [trial for trial in trials if not self._claim(trial).error]
+
+    def split(self, trials: Iterable[Trial]) -> tuple[list[Trial], list[Trial]]:
+        """Importable backends that do not compile, and those that do, the common dtype first."""
+        usable = self.importable(trials)
+        plain = [trial for trial in usable if not self._claim(trial).compiles]
+        compiled = [trial for trial in usable if self._claim(trial).compiles]
+        compiled.sort(key=lambda trial: trial.case.dtype != COMPILE_FIRST[_kind(trial)])
+        return plain, compiled
 
     def _claim(self, trial: Trial) -> Claim:
         return self.claims.get(trial.backend, Claim(available=None))
@@ -169,6 +178,10 @@ class Survey:
         """Marks the session as complete and gives it as one record."""
         self.journal.end()
         return self.journal.report
+
+
+def _kind(trial: Trial) -> str:
+    return trial.case.device.partition(":")[0]
 
 
 def _left(until: float) -> float | None:

@@ -56,8 +56,10 @@ def report(
         if usable:
             checks = plan.trials(plan.place(checked, here, seed), names, "check")
             times = plan.trials(plan.place(timed, here, seed), names, "time")
-            survey_.check("checking", checks, CHECK_SHARE * (budget - survey_.seconds))
-            survey_.time("timing", times, budget - survey_.seconds)
+            plain, compiled = survey_.split(checks)
+            survey_.check("checking", plain, CHECK_SHARE * (budget - survey_.seconds))
+            survey_.time("timing", survey_.importable(times), budget - survey_.seconds)
+            survey_.check("checking what compiles", compiled, budget - survey_.seconds)
         found = survey_.finish()
     views.show(Document(summary(found)))
     problem = problem or survey_.journal.problem

@@ -158,7 +158,9 @@ class Store:
             if "truth" not in found:  # no region touched it; made only then, they may be gigabytes
                 untouched = self.inputs.q.new_full(shape, fill, dtype=torch.float64)
                 nothing = torch.zeros_like(untouched, dtype=torch.float32)
-                found = {"truth": untouched} | {f"systematic {a}": nothing for a in range(self.kinds)}
+                found = {"truth": untouched} | {
+                    f"systematic {a}": nothing for a in range(self.kinds)
+                }
             truth[name] = found.pop("truth")
             systematic = tuple(found.pop(f"systematic {a}") for a in range(self.kinds))
             moments[name] = Moments(systematic, flush=self._flush(name), **found)
