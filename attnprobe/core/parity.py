@@ -60,12 +60,27 @@ class Failure:
         kind: accuracy, leak, nonfinite, determinism, dropout, empty_rows, gradient_missing, unwritten,
             shape, dtype, inplace ...
         message: What was seen, with numbers.
-        hypothesis: What would explain it, when a hypothesis restored parity.
+        hypothesis: What would explain it, when a hypothesis restored parity (all that did, joined by
+            "; or "); else that none of those tried fits, or why none was tried. Empty where nobody
+            looked for an explanation.
+        of: The quantity that it is about: out, lse, dq, dk, dv, dbias; empty for none in particular.
+        where: Where in that quantity the error sits: "head 3 of 4; query rows 128 to 129 of 130".
+        error_before: Error over bound of that quantity against the reference.
+        error_after: The same against what the hypothesis computes: at most 1. None when none fits.
     """
 
     kind: str
     message: str
     hypothesis: str = ""
+    of: str = ""
+    where: str = ""
+    error_before: float | None = None
+    error_after: float | None = None
+
+    @property
+    def is_explained(self) -> bool:
+        """True when a hypothesis restored parity."""
+        return self.error_after is not None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from attnprobe.core.trial import Trial
 from attnprobe.device import backends, laboratory, remembered, room, settings
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
+from attnprobe.device.explainer import explain
 from attnprobe.device.inputs import Outputs
 from attnprobe.device.measure import measure, observe, short, unexpected
 from attnprobe.device.numerics.conventions import judge_under
@@ -106,6 +107,7 @@ def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
     truth = remembered.truth(subject.case)
     convention = subject.backend.empty_rows
     parity = judge_under(convention, outputs, subject.inputs, truth, subject.contract)
+    parity = explain(parity, outputs, subject.inputs, truth)
     complaints = prepared.complaints()
     if not complaints:
         return parity

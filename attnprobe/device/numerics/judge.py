@@ -13,7 +13,7 @@ from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.numerics import contracts, semantics
 from attnprobe.device.numerics.bounds import bound
 from attnprobe.device.numerics.contracts import Contract
-from attnprobe.device.numerics.levels import Limits, Look, limits
+from attnprobe.device.numerics.levels import TINY, Limits, Look, limits
 from attnprobe.device.numerics.ties import Ties, ties
 from attnprobe.device.reference import Reference
 
@@ -76,49 +76,94 @@ def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str)
         UsageError: No such contract for the case's dtype.
     """
     held_to = contracts.get(contract, inputs.case.dtype)
-    failures = list(semantics.form(outputs, inputs))
-    if any(f.kind in ("shape", "dtype") for f in failures):
-        return Parity("fail", contract, failures=tuple(failures))
-    convention, found = semantics.empty_rows(outputs, inputs, reference)
-    failures += [*found, *semantics.exact_zeros(outputs, reference)]
-    subjects = _subjects(outputs, inputs, reference)
+    wrong = semantics.form(outputs, inputs)
+    if any(f.kind in ("shape", "dtype") for f in wrong):
+        return Parity("fail", contract, failures=wrong)
     if inputs.case.dropout_p and not reference.drawn:
-        return _without_truth(subjects, held_to, failures, convention)
-    quantities: dict[str, Quantity] = {}
-    for subject in subjects:
-        quantity, problem = _quantity(subject, held_to)
-        quantities[subject.name] = quantity
-        failures += [problem] if problem else []
+        return _without_truth(outputs, inputs, reference, contract)
+    found = compare(outputs, inputs, reference, contract)
+    failures = wrong + found.failures
     return Parity(
-        verdict=_overall(quantities, failures),
+        verdict=_overall(found.quantities, failures),
         contract=contract,
-        numerics_class=_ladder(subjects, quantities, held_to),
-        quantities=quantities,
-        failures=tuple(failures),
-        empty_rows=convention,
+        numerics_class=_ladder(found.subjects, found.quantities, held_to),
+        quantities=found.quantities,
+        failures=failures,
+        empty_rows=found.empty_rows,
     )
 
 
-def _without_truth(
-    subjects: list[_Subject], contract: Contract, failures: list[Failure], convention: str
-) -> Parity:
-    """The truth depends on the pairs that were drawn; what is not finite is wrong whatever they are."""
+@dataclass(frozen=True)
+class Comparison:
+    """What a judge sees in outputs of the right form.
+
+    Args:
+        subjects: What was compared.
+        quantities: How it went, by name.
+        failures: Everything wrong.
+        empty_rows: What rows without keys returned.
+    """
+
+    subjects: tuple[_Subject, ...]
+    quantities: dict[str, Quantity]
+    failures: tuple[Failure, ...]
+    empty_rows: str
+
+
+def compare(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str) -> Comparison:
+    """The numbers alone; gradients may be missing and dtypes may differ from the inputs'.
+
+    Args:
+        outputs: As for `judge`, in any floating dtype.
+        inputs: As for `judge`.
+        reference: `compute` of the same inputs.
+        contract: One of `contracts.names()`.
+    """
+    held_to = contracts.get(contract, inputs.case.dtype)
+    convention, wrong = semantics.empty_rows(outputs, inputs, reference)
+    failures = [*wrong, *semantics.exact_zeros(outputs, reference)]
+    subjects = _subjects(outputs, inputs, reference)
+    quantities: dict[str, Quantity] = {}
     for subject in subjects:
+        quantities[subject.name], problem = _quantity(subject, held_to)
+        failures += [problem] if problem else []
+    return Comparison(subjects, quantities, tuple(failures), convention)
+
+
+def ratios(
+    name: str, outputs: Outputs, inputs: Inputs, reference: Reference, contract: str
+) -> Tensor | None:
+    """Error over its bound, element by element; inf where non-finite, None where nothing is compared."""
+    held_to = contracts.get(contract, inputs.case.dtype)
+    for subject in _subjects(outputs, inputs, reference):
+        if subject.name == name:
+            allowed = subject.limits(held_to)
+            error = (subject.got - allowed.truth).abs().nan_to_num(math.inf, math.inf)
+            return (error / (allowed.tolerance + TINY)).masked_fill(~subject.compared, 0.0)
+    return None
+
+
+def _without_truth(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str) -> Parity:
+    """The truth depends on the pairs that were drawn; what is not finite is wrong whatever they are."""
+    failures = [*semantics.form(outputs, inputs)]
+    convention, wrong = semantics.empty_rows(outputs, inputs, reference)
+    failures += [*wrong, *semantics.exact_zeros(outputs, reference)]
+    for subject in _subjects(outputs, inputs, reference):
         count = int((subject.compared & ~subject.got.isfinite()).sum())
         if count:
             message = f"{subject.name} holds {count} NaN or inf of {subject.got.numel()} elements"
-            failures.append(Failure("nonfinite", message))
+            failures.append(Failure("nonfinite", message, of=subject.name))
     why = "with dropout the truth depends on the pairs that were drawn, which are not known"
     return Parity(
         verdict="fail" if failures else "none",
-        contract=contract.name,
+        contract=contract,
         failures=tuple(failures),
         empty_rows=convention,
         unsaid="" if failures else why,
     )
 
 
-def _subjects(outputs: Outputs, inputs: Inputs, reference: Reference) -> list[_Subject]:
+def _subjects(outputs: Outputs, inputs: Inputs, reference: Reference) -> tuple[_Subject, ...]:
     tied, found = ties(inputs), []
     for name in QUANTITIES:
         x, truth = getattr(outputs, name), getattr(reference, name)
@@ -131,7 +176,7 @@ def _subjects(outputs: Outputs, inputs: Inputs, reference: Reference) -> list[_S
             compared = reference.has_keys[..., None].expand_as(got)
         if bool(compared.any()):
             found.append(_Subject(name, got, compared, reference, inputs, tied))
-    return found
+    return tuple(found)
 
 
 def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure | None]:
@@ -145,7 +190,7 @@ def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure 
         worst = Quantity("fail", math.inf, "element", math.inf, 0.0, where, count)
         kinds = "NaN" if bool(got[bad].isnan().all()) else "inf or NaN"
         message = f"{name} holds {count} {kinds} of {got.numel()} elements, first at {where}"
-        return worst, Failure("nonfinite", message)
+        return worst, Failure("nonfinite", message, of=name)
     error = subject.error(allowed)
     looks = allowed.worst(error)
     top = max(looks, key=lambda look: look.ratio)
@@ -179,22 +224,16 @@ def _accuracy(
     error: Tensor,
 ) -> Failure:
     name, index = subject.name, quantity.worst_index
-    hypothesis = ""
-    if name == "lse":
-        scale = subject.inputs.case.scale
-        hypothesis = semantics.lse_hypothesis(
-            subject.got[..., 0], subject.reference, tolerance[..., 0], scale
-        )
     where = f" ({top.where})" if top.where else ""
     message = (
         f"{name} is off by {quantity.ratio:.3g} times what {contract.name} allows "
         f"({top.level}{where}); relative error {quantity.relative_error:.2e}; worst element {index}: "
         f"error {float(error[index]):.3e}, allowed {float(tolerance[index]):.3e}"
     )
-    return Failure("accuracy", message, hypothesis)
+    return Failure("accuracy", message, of=name)
 
 
-def _overall(quantities: dict[str, Quantity], failures: list[Failure]) -> Verdict:
+def _overall(quantities: dict[str, Quantity], failures: tuple[Failure, ...]) -> Verdict:
     if failures or any(q.verdict == "fail" for q in quantities.values()):
         return "fail"
     if not quantities:
@@ -202,7 +241,9 @@ def _overall(quantities: dict[str, Quantity], failures: list[Failure]) -> Verdic
     return "pass" if any(q.verdict == "pass" for q in quantities.values()) else "no_power"
 
 
-def _ladder(subjects: list[_Subject], quantities: dict[str, Quantity], held_to: Contract) -> str:
+def _ladder(
+    subjects: tuple[_Subject, ...], quantities: dict[str, Quantity], held_to: Contract
+) -> str:
     """The tightest contract that every quantity meets; each rung stops at its first misfit."""
     if not subjects or any(q.nonfinite for q in quantities.values()):
         return ""

@@ -38,7 +38,7 @@ def form(outputs: Outputs, inputs: Inputs) -> tuple[Failure, ...]:
     for name, like in wanted(inputs).items():
         likes[name] = (tuple(like.shape), like.dtype)
         if getattr(outputs, name) is None:
-            found.append(Failure("gradient_missing", f"{name} was asked for and is None"))
+            found.append(Failure("gradient_missing", f"{name} was asked for and is None", of=name))
     for name, (shape, dtype) in likes.items():
         x = getattr(outputs, name)
         if x is None:
@@ -75,12 +75,16 @@ def empty_rows(
     if convention != "zero":
         says = {"nan": "NaN", "mean-v": "the mean of all values", "other": "other values"}
         found.append(
-            Failure("empty_rows", f"{count} rows without keys hold {says[convention]}, not 0")
+            Failure(
+                "empty_rows",
+                f"{count} rows without keys hold {says[convention]}, not 0",
+                of="out",
+            )
         )
     if outputs.dq is not None:
         dq = held("dq", outputs.dq, reference)[empty]
         if not bool((dq == 0).all()):
-            found.append(Failure("empty_rows", "dq of rows without keys is not 0"))
+            found.append(Failure("empty_rows", "dq of rows without keys is not 0", of="dq"))
     return convention, tuple(found)
 
 
@@ -111,13 +115,14 @@ def exact_zeros(outputs: Outputs, reference: Reference) -> tuple[Failure, ...]:
                     "leak",
                     f"{name} of {int(wrong.sum())} of {int(unattended.sum())} keys that nobody "
                     f"attends is not 0 (largest {_largest(x[wrong]):g})",
+                    of=name,
                 )
             )
     if reference.index is not None and outputs.dq is not None:
         others = torch.ones(outputs.dq.shape[2], dtype=torch.bool, device=outputs.dq.device)
         others[reference.index] = False
         if bool((outputs.dq[:, :, others] != 0).any()):
-            found.append(Failure("leak", "dq of queries whose cotangent is 0 is not 0"))
+            found.append(Failure("leak", "dq of queries whose cotangent is 0 is not 0", of="dq"))
     return tuple(found)
 
 
@@ -132,17 +137,3 @@ def unexpected(x: Tensor, truth: Tensor, compared: Tensor, largest: float) -> Te
     """
     overflows = (truth.abs() > largest) & x.isinf() & (x.sign() == truth.sign())
     return compared & ~x.isfinite() & ~overflows
-
-
-def lse_hypothesis(lse: Tensor, reference: Reference, tolerance: Tensor, scale: float) -> str:
-    """Names the convention that a log-sum-exp follows instead, when one fits within the bound."""
-    truth, rows = reference.lse, reference.has_keys
-
-    def fits(candidate: Tensor) -> bool:
-        return bool(((candidate - truth).abs() <= 2.0 * tolerance)[rows].all())
-
-    if fits(lse * math.log(2.0)):
-        return "the log-sum-exp is in base 2"
-    if scale > 0 and (fits(lse - math.log(scale)) or fits(lse + math.log(scale))):
-        return "the log-sum-exp is shifted by log(scale)"
-    return ""

@@ -1,0 +1,42 @@
+"""Logits multiplied by some other number than the scale, read off the output.
+
+A scale that is rounded, fused with another constant, or slightly wrong: out follows the problem with
+that scale. The number comes from Newton's method on the error of a few rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attnprobe.device.explainer.hypotheses.scale import scaled
+from attnprobe.device.explainer.screen import Screen, predict
+from attnprobe.device.explainer.seen import Seen, Variant
+
+KIND = "indirect"
+
+STEPS = 6
+SMALL = 1e-4
+"""Relative step of the difference quotient: far above float64's noise, far below any curvature."""
+
+
+def variants(seen: Seen) -> Iterator[Variant]:
+    """The scale that fits best, where it is not the right one."""
+    right = seen.inputs.case.scale
+    if "out" not in seen.unexplained or not right:
+        return
+    rows = Screen(seen, "out").rows
+    got = seen.outputs.out[:, :, rows].double()
+    keep = got.isfinite() & seen.reference.compared[:, :, rows, None]
+    factor = 1.0
+    for _ in range(STEPS):
+        at = predict(scaled(seen.inputs, right * factor), rows, "out")
+        beside = predict(scaled(seen.inputs, right * factor * (1 + SMALL)), rows, "out")
+        slope = (beside - at) / (factor * SMALL)
+        error = (got - at).masked_fill(~keep, 0.0)
+        size = float((slope**2 * keep).sum())
+        if not size:
+            return
+        factor += max(-0.5 * factor, min(float((error * slope).sum()) / size, factor))
+    if abs(factor - 1.0) > SMALL:
+        problem = scaled(seen.inputs, right * factor)
+        yield Variant(f"the scale is {factor:.5g} times the right one", problem)
