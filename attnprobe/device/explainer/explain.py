@@ -138,10 +138,7 @@ class Attempt:
 
     def _screened(self, seen: Seen, variants: list[Variant]) -> list[Variant]:
         """The few variants that come near in some rows, nearest first."""
-        name = next((n for n in ("out", "dq") if n in seen.unexplained), None)
-        if name is None:
-            return variants
-        screen = Screen(seen, name)
+        screen = Screen(seen)
         errors = [(screen.error(v), n) for n, v in enumerate(variants)]
         best = min(errors, default=(1.0, 0))[0]
         near = [(e, n) for e, n in errors if e <= min(LOOKS_RIGHT, max(NEAR * best, 1e-6))]
@@ -169,6 +166,8 @@ class Attempt:
         reference = self._reference(variant.inputs)
         found = judge.compare(variant.undo(self.seen.outputs), variant.inputs, reference, contract)
         wrong = {(f.kind, f.of) for f in found.failures}
+        if "out" in variant.of and found.quantities["out"].verdict == "fail":
+            return Fit(variant.says, {}), set()  # what does not make the output right is no cause
         passed = {name for name, q in found.quantities.items() if q.verdict != "fail"}
         evidence = {name for name, q in found.quantities.items() if q.verdict == "pass"}
         after = {name: q.ratio for name, q in found.quantities.items()}

@@ -25,53 +25,61 @@ class Screen:
 
     Args:
         seen: The failed trial.
-        name: The quantity to look at: out, or dq where out is right.
     """
 
     seen: Seen
-    name: str
+
+    @cached_property
+    def name(self) -> str:
+        """The quantity that must come nearer: out; dq where out is right; empty for neither."""
+        return next((n for n in ("out", "dq") if n in self.seen.unexplained), "")
 
     @cached_property
     def rows(self) -> Tensor:
         """Canonical positions of queries, ascending."""
-        case, got = self.seen.inputs.case, getattr(self.seen.outputs, self.name)
+        case, name = self.seen.inputs.case, self.name or "out"
         Tq = case.q_shape[2]
         count = ELEMENTS // max(1, case.B * case.Hq * case.Mkv)
         count = min(Tq, max(4, min(ROWS, count)))
-        error = (got.double() - getattr(self.seen.reference, self.name)).abs().nan_to_num(0.0)
-        error = error * self.seen.reference.compared[..., None]
+        error = self._error(getattr(self.seen.outputs, name), getattr(self.seen.reference, name))
+        error = error.abs() * self.seen.reference.compared[..., None]
         worst = error.amax((0, 1, 3)).topk(min(Tq, count // 2)).indices
         spread = torch.linspace(0, Tq - 1, count - count // 2, device=worst.device).long()
         rows: Tensor = torch.unique(torch.cat([worst, spread]))
         return rows
 
     @cached_property
-    def before(self) -> float:
-        """Size of the error as it stands."""
-        return self._distance(self.seen.outputs, getattr(self.seen.reference, self.name))
+    def before(self) -> dict[str, float]:
+        """Size of the error of out and dq as it stands."""
+        return {n: self._distance(n, self.seen.outputs, None) for n in ("out", self.name) if n}
 
     def error(self, variant: Variant) -> float:
-        """Size of what remains under the variant over the size as it stands; 1 helps nothing."""
-        if not self.before:
-            return 1.0
-        outputs = variant.undo(self.seen.outputs)
-        got = getattr(outputs, self.name)
-        if got is None or got.shape[2] <= int(self.rows[-1]):
-            return 0.0  # of another shape: to be judged in full
-        rows = self.rows if got.shape[2] == variant.inputs.case.q_shape[2] else None
-        if rows is None:
-            return 0.0
-        truth = torch.zeros_like(got, dtype=torch.float64)
-        truth[:, :, rows] = predict(variant.inputs, rows, self.name)
-        return self._distance(outputs, truth) / self.before
+        """Size of what remains under the variant over the size as it stands; 1 helps nothing.
 
-    def _distance(self, outputs: Outputs, truth: Tensor) -> float:
-        got = getattr(outputs, self.name)
-        error = (got[:, :, self.rows].double() - truth[:, :, self.rows]).nan_to_num(0.0, 0.0, 0.0)
-        if error.shape[1] == self.seen.inputs.case.Hq and error.shape[2] == len(self.rows):
-            has_keys = self.seen.reference.compared[:, :, self.rows]
-            error = error * has_keys[..., None]
+        A variant that changes an output that is right helps nothing either.
+        """
+        outputs = variant.undo(self.seen.outputs)
+        if outputs.out.shape != self.seen.outputs.out.shape:
+            return 0.0  # other dimensions: to be judged in full
+        left = {n: self._distance(n, outputs, variant.inputs) for n in self.before}
+        if self.name != "out" and left["out"] > 2.0 * self.before["out"]:
+            return 1.0
+        if not self.name:
+            return 0.0
+        return left[self.name] / self.before[self.name] if self.before[self.name] else 1.0
+
+    def _distance(self, name: str, outputs: Outputs, problem: Inputs | None) -> float:
+        got = getattr(outputs, name)[:, :, self.rows]
+        if problem is None:
+            truth = getattr(self.seen.reference, name)[:, :, self.rows]
+        else:
+            truth = predict(problem, self.rows, name)
+        error = self._error(got, truth) * self.seen.reference.compared[:, :, self.rows, None]
         return float(error.norm())
+
+    @staticmethod
+    def _error(got: Tensor, truth: Tensor) -> Tensor:
+        return (got.double() - truth).nan_to_num(0.0, 0.0, 0.0)
 
 
 def predict(inputs: Inputs, rows: Tensor, name: str) -> Tensor:

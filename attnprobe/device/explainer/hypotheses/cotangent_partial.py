@@ -1,7 +1,8 @@
 """A gradient that sums over fewer rows than it should: one head of a group, all but the tail.
 
 dK and dV sum over the query heads of a group and over all queries, dbias over whatever it broadcasts. A
-sum that misses some of them is the right gradient of a problem whose dO is zero there.
+sum that misses some of them is the right gradient of a problem whose dO is zero there: every row's share
+is linear in its own dO. So the shares are made once, and each sum is tried on them first.
 """
 
 from __future__ import annotations
@@ -13,44 +14,50 @@ import torch
 from torch import Tensor
 
 from attnprobe.device.explainer.seen import Seen, Variant
+from attnprobe.device.explainer.shares import Shares, shares
 
 KIND = "result"
 
 TILES = (16, 32, 64, 128)
 
+HELPS = 0.5
+"""Share of the error that may remain for a sum to be worth a reference."""
+
 
 def variants(seen: Seen) -> Iterator[Variant]:
     """What is counted, for the gradients that sum over it."""
-    if "out" in seen.unexplained:
+    open_ = {"dk", "dv", "dbias"} & set(seen.unexplained)
+    if "out" in seen.unexplained or seen.inputs.case.lengths is not None or not open_:
         return
-    case, open_ = seen.inputs.case, set(seen.unexplained)
-    B, Hq, Tq, _ = seen.inputs.dout.shape
-    device = seen.inputs.q.device
-    head, batch = torch.arange(Hq, device=device), torch.arange(B, device=device)
-    row = torch.arange(Tq, device=device)[:, None]
-    keys, sums = {"dk", "dv"} & open_, {"dk", "dv", "dbias"} & open_
-    bias = {"dbias"} & open_
-    shape = case.bias_shape or (0, 0, 0, 0)
-    if case.groups > 1:
-        for says, n in (("first", 0), ("last", case.groups - 1)):
-            counted = (head % case.groups == n)[:, None, None]
-            yield from _only(seen, keys, counted, f"only the {says} query head of each group")
-    if shape[0] == 1 and B > 1:
-        counted = (batch == 0)[:, None, None, None]
-        yield from _only(seen, bias, counted, "only the first batch element")
-    if shape[1] == 1 and Hq > 1:
-        yield from _only(seen, bias, (head == 0)[:, None, None], "only the first head")
-    yield from _only(seen, sums, row < Tq - 1, "all queries but the last")
-    yield from _only(seen, sums, row > 0, "all queries but the first")
-    for size in TILES:
-        whole = Tq // size * size
-        if 0 < whole < Tq - 1:
-            says = f"all queries but the last partial tile (from {whole} on, tiles of {size})"
-            yield from _only(seen, sums, row < whole, says)
-
-
-def _only(seen: Seen, names: set[str], counted: Tensor, says: str) -> Iterator[Variant]:
-    if names:
+    parts = shares(seen.inputs)
+    for says, counted in _sums(seen):
         problem = replace(seen.inputs, dout=seen.inputs.dout * counted)
-        for name in sorted(names):
-            yield Variant(f"{name} counts {says}", problem, of=(name,))
+        for name in sorted(open_):
+            if _helps(seen, parts, name, counted):
+                yield Variant(f"{name} counts {says}", problem, of=(name,))
+
+
+def _sums(seen: Seen) -> Iterator[tuple[str, Tensor]]:
+    """In words, and as a table (B, Hq, Mq, 1) of the rows that are counted."""
+    case, device = seen.inputs.case, seen.inputs.q.device
+    head = torch.arange(case.Hq, device=device)[:, None, None]
+    batch = torch.arange(case.B, device=device)[:, None, None, None]
+    row = torch.arange(case.Mq, device=device)[:, None]
+    if case.groups > 1:
+        yield "only the first query head of each group", head % case.groups == 0
+        yield "only the last query head of each group", head % case.groups == case.groups - 1
+    yield "only the first batch element", batch == 0
+    yield "only the first head", head == 0
+    yield "all queries but the last", row < case.Mq - 1
+    yield "all queries but the first", row > 0
+    for start in sorted({case.Mq // n * n for n in TILES} - {0, case.Mq, case.Mq - 1}):
+        yield f"all queries but the last partial tile (from {start} on)", row < start
+
+
+def _helps(seen: Seen, parts: Shares, name: str, counted: Tensor) -> bool:
+    got, truth = getattr(seen.outputs, name), getattr(seen.reference, name)
+    if got is None or bool(counted.all()):
+        return False
+    error = (got.double() - truth).nan_to_num(0.0, 0.0, 0.0)
+    left = (got.double() - parts.summed(name, counted)).nan_to_num(0.0, 0.0, 0.0)
+    return float(left.norm()) < HELPS * float(error.norm())

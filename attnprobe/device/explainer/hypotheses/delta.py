@@ -24,7 +24,7 @@ KIND = "result"
 def variants(seen: Seen) -> Iterator[Variant]:
     """D missing; D wrong in any other way."""
     i, case, dq = seen.inputs, seen.inputs.case, seen.outputs.dq
-    if case.score.softcap is not None or "out" in seen.unexplained or not case.scale:
+    if case.score.softcap is not None or not case.scale:
         return
     if not {"dq", "dk"} & set(seen.unexplained):
         return

@@ -24,6 +24,10 @@ SLICES = ((0, 1, 2, 3), (1, 2, 3), (0, 2, 3), (2, 3), (0, 1, 3))
 """Dimensions that share a factor: all, per batch element, per head, per head of each, per row."""
 
 
+REMAINS = 0.5
+"""Share of the error that may remain beside the factor: rounding, whose slope is no cause."""
+
+
 def variants(seen: Seen) -> Iterator[Variant]:
     """For every quantity that is not explained, the coarsest slices whose factor is one number."""
     for name in seen.unexplained:
@@ -34,6 +38,7 @@ def variants(seen: Seen) -> Iterator[Variant]:
             variant = _variant(seen, name, got.double(), truth, dims)
             if variant is not None:
                 yield variant
+                break
 
 
 def _variant(
@@ -52,9 +57,10 @@ def _variant(
     factor = float(((got * truth) * odd).sum() / ((truth**2) * odd).sum())
     if bool(((slope - factor).abs() > 6.0 * noise + 1e-3 * abs(factor))[odd].any()):
         return None
-    if abs(factor) < 1e-6:
-        return None
     divide = torch.where(odd, factor, 1.0)
+    left, error = got - divide * truth, got - truth
+    if abs(factor) < 1e-6 or float(left.norm()) > REMAINS * float(error.norm()):
+        return None
 
     def undo(outputs: Outputs) -> Outputs:
         return replace(outputs, **{name: getattr(outputs, name).double() / divide})

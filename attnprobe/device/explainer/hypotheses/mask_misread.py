@@ -24,7 +24,7 @@ def variants(seen: Seen) -> Iterator[Variant]:
         "the mask is read one row too early": lambda keep: keep.roll(1, -2),
         "the mask is read one row too late": lambda keep: keep.roll(-1, -2),
     }
-    if case.Mq == case.Mkv and all(s.Mq == s.Mkv for s in case.sequences):
+    if case.Mq == case.Mkv and case.storage == "padded":
         changes["the mask is read with rows and columns exchanged"] = lambda keep: keep.mT
     if case.lengths is not None and case.storage == "padded" and case.B > 1:
         first = "every batch element uses the mask of the first"

@@ -25,6 +25,8 @@ def variants(seen: Seen) -> Iterator[Variant]:
     factor = factor.masked_fill((size == 0) | (factor.abs() < 1e-6), 1.0)
     rows = seen.reference.has_keys[..., None]
     low, high = float(factor[rows].min()), float(factor[rows].max())
+    if high - low < 0.1 * abs(high + low - 2.0):
+        return  # one factor for all: a gain
 
     def undo(outputs: Outputs) -> Outputs:
         return replace(outputs, out=outputs.out.double() / factor)

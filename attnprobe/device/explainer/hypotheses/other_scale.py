@@ -24,7 +24,7 @@ def variants(seen: Seen) -> Iterator[Variant]:
     right = seen.inputs.case.scale
     if "out" not in seen.unexplained or not right:
         return
-    rows = Screen(seen, "out").rows
+    rows = Screen(seen).rows
     got = seen.outputs.out[:, :, rows].double()
     keep = got.isfinite() & seen.reference.compared[:, :, rows, None]
     factor = 1.0

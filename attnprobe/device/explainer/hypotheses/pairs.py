@@ -31,7 +31,7 @@ LISTED = 4
 
 
 def variants(seen: Seen) -> Iterator[Variant]:
-    """The pairs of all wrong rows, where every one of them has such a key."""
+    """The pairs of all wrong rows, where most of them clearly have such a key."""
     inputs, case = seen.inputs, seen.inputs.case
     if "out" not in seen.unexplained or case.storage != "padded" or case.Mkv < 2:
         return
@@ -50,7 +50,7 @@ def variants(seen: Seen) -> Iterator[Variant]:
 
 
 def _found(open_: Inputs, keep: Tensor, seen: Seen, wrong: Tensor) -> Tensor | None:
-    """(B, Hq, Mq, Mkv) pairs to be turned; None where a row has no such key."""
+    """(B, Hq, Mq, Mkv) pairs to be turned; None where most rows have no such key."""
     case = open_.case
     region = Region(slice(0, case.B), slice(0, case.Mq), slice(0, case.Mkv), case.Mq, case.Mkv)
     scores = Scores(open_, region, torch.arange(case.Mq, device=keep.device))
@@ -66,7 +66,7 @@ def _found(open_: Inputs, keep: Tensor, seen: Seen, wrong: Tensor) -> Tensor | N
     rest = (r**2).sum(-1, keepdim=True) - 2.0 * c * along + c**2 * size
     best = rest.nan_to_num(torch.inf).min(-1)
     fits = best.values <= REMAINS**2 * (r**2).sum(-1)
-    if not bool(fits[wrong].all()) or not bool(wrong.any()):
+    if not bool(wrong.any()) or int(fits[wrong].sum()) < int(wrong.sum()) / 2:
         return None
     chosen = torch.zeros_like(keep).scatter(-1, best.indices[..., None], True)
     return chosen & wrong[..., None]

@@ -28,7 +28,7 @@ def variants(seen: Seen) -> Iterator[Variant]:
         states = {"zero": got == 0, "not finite": ~got.isfinite()}
         for says, state in states.items():
             empty = state.all(-1, keepdim=True) & (truth != 0).any(-1, keepdim=True)
-            if bool(empty.any()):
+            if bool(empty.any()) and (says == "zero" or not bool(empty.all())):
                 yield _variant(seen, name, says, empty.expand_as(truth), truth)
 
 
@@ -38,6 +38,8 @@ def _variant(seen: Seen, name: str, says: str, empty: Tensor, truth: Tensor) -> 
         return replace(outputs, **{name: torch.where(empty, truth, got)})
 
     place = located(empty, AXES[name])
+    if bool(empty.all()):
+        place = "all of it"
     return Variant(
         f"{name} is {says} and nothing else is wrong: {place} never written",
         seen.inputs,
