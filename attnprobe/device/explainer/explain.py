@@ -29,7 +29,7 @@ PAIRS = {"cpu": 2**23, "cuda": 2**27}
 LOOKS_RIGHT = 0.9
 """Share of the error in the screened rows below which a variant is worth a reference."""
 
-JUDGED = 4
+JUDGED = 6
 """Variants of one kind that are worth one, the best looking first."""
 
 NEAR = 1.5

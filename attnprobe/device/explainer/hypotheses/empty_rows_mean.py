@@ -1,8 +1,8 @@
 """Rows without keys that attend every key: a masked score is a finite number.
 
 `masked_fill(mask, torch.finfo(dtype).min)` or `-1e4` makes all scores of such a row equal, so that it
-averages all values; a mask that is *added* leaves their differences, so that the row attends as if nothing
-were masked. Nothing writes the 0 that belongs there.
+averages all values; a mask that is *added* leaves their differences, so that the row attends as if
+nothing were masked. Nothing writes the 0 that belongs there.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ def variants(seen: Seen) -> Iterator[Variant]:
     of = ("out", "lse", "dv")
     says = "rows without keys average all values: masked scores are set to a finite number, not to -inf"
     yield Variant(says, equal, of=of)
-    says = "rows without keys attend as if nothing were masked: the mask is a finite number that is added"
+    says = "rows without keys attend as if nothing were masked: a finite mask is added"
     yield Variant(says, all_keys)
