@@ -39,6 +39,8 @@ LAYERS: dict[str, set[str]] = {
     "minimise": SHARED,
     "repro": {*SHARED, "report", "device.lowering.band"},
     "survey": {*HOST_BASE, "crew", "info", "plan", "redact", "session"},
+    "kernel_tests": {*HOST_BASE, "info", "plan", "profiles", "report", "survey"},
+    "pytest_plugin": {*SHARED, "worker", "kernel_tests", "device.answer"},
     "cli": {"*"},
     "__main__": {"cli"},
 }
