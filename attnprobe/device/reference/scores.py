@@ -160,7 +160,7 @@ def deviation(
         kind: The arithmetic.
         level: lambda.
     """
-    dot = scores.against(scores.q[:, :, i].abs(), k.abs()).mul_(scores.scale)
+    dot = scores.against(scores.q[:, :, i].abs(), k.abs()).mul_(abs(scores.scale))
     if scores.softcap is not None:
         dot = dot * slope_bound(tile, scores.softcap)
     finite = tile.S if tile.keep is None else tile.S.masked_fill(~tile.keep, 0.0)
