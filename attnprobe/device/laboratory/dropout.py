@@ -20,8 +20,9 @@ from torch import Tensor
 
 from attnprobe.core.case import Case
 from attnprobe.core.parity import Failure
-from attnprobe.device.inputs import Inputs, Outputs
-from attnprobe.device.laboratory import Skipped
+from attnprobe.device import reference
+from attnprobe.device.inputs import Inputs
+from attnprobe.device.laboratory import Skipped, _judged
 from attnprobe.device.numerics import exact, formats
 from attnprobe.device.subject import Subject
 
@@ -69,7 +70,7 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
         differing = int((first.backward != first.kept).sum())
         message = f"the backward's mask differs from the forward's in {differing} pairs"
         return (*found, Failure("dropout", message))
-    return tuple(found) or _real(subject, first, allowed, _drawn(subject, probe).kept)
+    return tuple(found) or _real(subject, first, _drawn(subject, probe).kept)
 
 
 def _scores(case: Case) -> tuple[int, int, int, int]:
@@ -175,37 +176,10 @@ def _calls(one: Tensor, other: Tensor, allowed: Tensor) -> tuple[Failure, ...]:
     return (Failure("dropout", message),)
 
 
-def _real(
-    subject: Subject, drawn: _Drawn, allowed: Tensor, repeated: Tensor
-) -> tuple[Failure, ...]:
-    """Real values under the mask that this seed gave, where a seed gives the same mask again.
-
-    A tenth of the norm is several times what rounding does and less than any error of meaning.
-    """
+def _real(subject: Subject, drawn: _Drawn, repeated: Tensor) -> tuple[Failure, ...]:
+    """Real values, held to the reference of the very mask, where a seed gives the same mask again."""
     if not torch.equal(repeated, drawn.kept):
         return ()
-    truth = _truth(subject.inputs, drawn.kept, allowed)
-    found, outputs = [], subject.run()
-    for name in ("out", "dq", "dk", "dv"):
-        x, exact_ = getattr(outputs, name), getattr(truth, name)
-        if x is None or exact_ is None:
-            continue
-        relative = float((x.double() - exact_).norm() / exact_.norm())
-        if not relative <= 0.1:
-            message = f"{name} is off by {relative:.2g} of its norm under the mask that was drawn"
-            found.append(Failure("dropout", message))
-    return tuple(found)
-
-
-def _truth(inputs: Inputs, kept: Tensor, allowed: Tensor) -> Outputs:
-    case = inputs.case
-    names = ("q", "k", "v")
-    q, k, v = (getattr(inputs, name).double().detach().requires_grad_() for name in names)
-    keys, values = (t.repeat_interleave(case.groups, 1) for t in (k, v))
-    scores = ((q @ keys.mT) * case.scale).masked_fill(~allowed, -torch.inf)
-    weights = scores.softmax(-1).nan_to_num(0.0) * kept / (1.0 - case.dropout_p)
-    out = weights @ values
-    if not case.wants_backward:
-        return Outputs(out.detach())
-    gradients = torch.autograd.grad(out, (q, k, v), inputs.dout.double())
-    return Outputs(out.detach(), None, *gradients)
+    truth = reference.compute(subject.inputs, drawn=drawn.kept)
+    wrong = _judged.failures(subject, subject.run(), subject.inputs, truth)
+    return _judged.renamed(wrong, "dropout", "under the mask that was drawn")
