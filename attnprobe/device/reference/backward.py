@@ -104,7 +104,7 @@ def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
 def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
     """Bounds of dq, all tiles added: D's error moves a row along its mean key."""
     s, n = tiles.scores.scale, tiles.scores.region.Mkv
-    dq, mean_key, root = abs(s) * sums["truth"], sums["mean key"], abs(s) * sums["squares"].sqrt()
+    dq, mean_key, root = s * sums["truth"], sums["mean key"], abs(s) * sums["squares"].sqrt()
     found = {"truth": dq, "squares": root}
     for a, kind in enumerate(tiles.kinds):
         bound = sums[f"systematic {a}"] + rows.D_systematic[a] * mean_key.abs()
