@@ -12,6 +12,7 @@ from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record, Trial
+from attnprobe.device import laboratory
 from attnprobe.errors import UsageError
 from attnprobe.workload import Call, Workload
 
@@ -51,35 +52,75 @@ def forward_alone(record: Record) -> Trial | None:
     return replace(trial, case=trial.case.edit(passes="fwd"))
 
 
-def choose(workload: Workload, masks: Iterable[str], dtypes: Iterable[str]) -> Workload:
+def choose(
+    workload: Workload, masks: Iterable[str], dtypes: Iterable[str], only: Iterable[str] = ()
+) -> Workload:
     """The part of a workload that the user asked for.
 
     Args:
         workload: All of it.
         masks: Names of cases; what no case is called is a mask's family or spelling. None is all.
         dtypes: Element types; none is all.
+        only: Questions, or kinds of failure that they find; none is all.
 
     Raises:
         UsageError: A name that no case answers to, or nothing is left.
     """
     cases = workload.cases
-    masks, dtypes = frozenset(masks), frozenset(dtypes)
+    masks, dtypes, only = frozenset(masks), frozenset(dtypes), frozenset(only)
     named = {case.name for case in cases}
     _known("mask", masks, named.union(*map(_masks, cases)))
     _known("dtype", dtypes, {case.dtype for case in cases})
+    asked = {asked for call in workload.calls for asked in call.ask}
+    questions = {laboratory.question(name) for name in only}
+    _known("question", frozenset(n for n in only if laboratory.question(n) not in asked), asked)
     calls = tuple(
-        call
+        replace(call, ask=ask)
         for call in workload.calls
         if (not masks or call.case.name in masks or (masks - named) & _masks(call.case))
         and (not dtypes or call.case.dtype in dtypes)
+        and (ask := tuple(name for name in call.ask if not only or name in questions))
     )
     if not calls:
         raise UsageError(
             f"no case of {workload.name} is left",
-            why="no case has both a mask and a dtype of those asked for",
-            fix="ask for fewer things at once, or leave out --mask or --dtype",
+            why="no case has all of what was asked for",
+            fix="ask for fewer things at once, or leave out --mask, --dtype or --only",
         )
     return replace(workload, calls=calls)
+
+
+def reshape(workload: Workload, shape: str) -> Workload:
+    """Every case at one shape: the same masks, scores, layouts and numbers, other lengths.
+
+    Cases with lengths of their own are left out, and those that the shape does not allow.
+
+    Args:
+        workload: Its cases.
+        shape: `B,Hq,Hkv,Mq,Mkv,K`.
+
+    Raises:
+        UsageError: Not six positive integers, or a shape that no case can have.
+    """
+    parts = [part.strip() for part in shape.split(",")]
+    if len(parts) != len(_DIMS) or not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(
+            f"--shape {shape[:60]!r} is not a shape", fix=f"six integers: {','.join(_DIMS)}"
+        )
+    dims = dict(zip(_DIMS, map(int, parts), strict=True))
+    edited = [
+        replace(call, case=call.case.edit(**dims, Kv=dims["K"]))
+        for call in workload.calls
+        if call.case.lengths is None
+    ]
+    calls = tuple(call for call in edited if not call.case.problems)
+    if not calls:
+        problems = dict.fromkeys(text for call in edited for text in call.case.problems)
+        raise UsageError(f"no case can have the shape {shape}", why="; ".join(problems))
+    return replace(workload, calls=calls)
+
+
+_DIMS = ("B", "Hq", "Hkv", "Mq", "Mkv", "K")
 
 
 def place(workload: Workload, device: str, seed: int) -> tuple[Call, ...]:
@@ -99,15 +140,23 @@ def place(workload: Workload, device: str, seed: int) -> tuple[Call, ...]:
     return calls
 
 
+def is_wrong(record: Record) -> bool:
+    """True when a backend ran and was wrong."""
+    outcome = record.outcome
+    return (
+        isinstance(outcome, Measured)
+        and outcome.parity is not None
+        and outcome.parity.verdict == "fail"
+    )
+
+
 def verdict(report: Report) -> int:
     """The exit code of a run that ended: 1 for a wrong result or a published bug, else 0.
 
     A library's backend may raise or crash: that is an answer about this machine. A callable that the
     user named himself (`FILE.py:FUNC`) is his to mend, so that anything but a refusal counts.
     """
-    outcomes = (record.outcome for record in report.records)
-    parities = (outcome.parity for outcome in outcomes if isinstance(outcome, Measured))
-    wrong = any(parity is not None and parity.verdict == "fail" for parity in parities)
+    wrong = any(map(is_wrong, report.records))
     bugs = (finding.answer.affected for finding in known_bugs.findings(report))
     own = (record.outcome for record in report.records if ":" in record.trial.backend)
     broken = any(not isinstance(outcome, Measured | Refused) for outcome in own)

@@ -104,26 +104,35 @@ class Survey:
             self.journal.backend(fact)
 
     def check(
-        self, label: str, trials: Sequence[Trial], budget_s: float | None = None
+        self,
+        label: str,
+        trials: Sequence[Trial],
+        budget_s: float | None = None,
+        fail_fast: bool = False,
     ) -> list[Record]:
         """Runs trials whose time does not matter: small cases side by side, large ones in turn.
 
         Backends that compile come last; beside others they get `COMPILE_S` at most, because their
         first run takes minutes. What they compiled stays in torch's cache: the next run gets further.
+        `fail_fast` ends with the first wrong result.
         """
         until = time.monotonic() + (math.inf if budget_s is None else budget_s)
         plain, compiled = self.split(trials)
         small = [t for t in plain if estimate_bytes(t.case, True) <= SIDE_BY_SIDE_BYTES]
         large = [t for t in plain if estimate_bytes(t.case, True) > SIDE_BY_SIDE_BYTES]
-        found = self._run(label, small, self.crew.workers(small), _left(until)) if small else []
-        if large:
-            found += self._run(f"{label}, large cases", large, self.worker, _left(until))
-        if compiled:
+        enough = plan.is_wrong if fail_fast else session.never
+        found: list[Record] = []
+        if small:
+            found += self._run(label, small, self.crew.workers(small), _left(until), enough)
+        if large and not any(map(enough, found)):
+            words = f"{label}, large cases"
+            found += self._run(words, large, self.worker, _left(until), enough)
+        if compiled and not any(map(enough, found)):
             left = _left(until)
             if plain:
                 left = COMPILE_S if left is None else min(left, COMPILE_S)
             crew = self.crew.workers(compiled)
-            found += self._run(f"{label}, compiling", compiled, crew, left)
+            found += self._run(f"{label}, compiling", compiled, crew, left, enough)
         return found
 
     def importable(self, trials: Iterable[Trial]) -> list[Trial]:
@@ -157,6 +166,7 @@ class Survey:
         trials: Sequence[Trial],
         workers: Worker | Sequence[Worker],
         budget_s: float | None,
+        enough: Callable[[Record], bool] = session.never,
     ) -> list[Record]:
         with self.progress(label) as progress:
             return session.run(
@@ -167,6 +177,7 @@ class Survey:
                 what=f"trials ({label})",
                 budget_s=budget_s,
                 follow_up=plan.forward_alone,
+                enough=enough,
             )
 
     @property

@@ -14,13 +14,29 @@ from attnprobe.device import backends
 from attnprobe.errors import UsageError
 from attnprobe.session.lines import Header
 
+LEVELS = ("quick", "full")
+
 
 def check(
-    workload: options.Workload = "check-quick",
-    level: Annotated[str, typer.Option("--level", help="quick; full is not there yet.")] = "quick",
+    workload: options.Workload = "",
+    level: Annotated[
+        str, typer.Option("--level", metavar="LEVEL", help="quick or full, instead of a WORKLOAD.")
+    ] = "",
     backend: options.Backends = [],  # noqa: B006 - typer reads the default, nothing changes it
     mask: options.Masks = [],  # noqa: B006 - as above
     dtype: options.Dtypes = [],  # noqa: B006 - as above
+    only: Annotated[
+        list[str],
+        typer.Option(
+            "--only", metavar="NAME", help="Only this experiment or kind of failure; repeats."
+        ),
+    ] = [],  # noqa: B006 - as above
+    shape: Annotated[
+        str, typer.Option("--shape", metavar="B,Hq,Hkv,Mq,Mkv,K", help="Every case at this shape.")
+    ] = "",
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first wrong result.")
+    ] = False,
     device: options.Device = "auto",
     seed: options.Seed = 0,
     session: options.Session = "",
@@ -36,11 +52,11 @@ def check(
     Exits 1 when a backend gave a wrong result or a published bug is here, else 0; a backend that
     refuses is not wrong.
     """
-    if level != "quick":
-        why = "the full level is planned, not built" if level == "full" else "known: quick"
-        raise UsageError(f"there is no level {level!r}", why=why, fix="--level quick")
     names = backends.match(backend) if backend else backends.names()
-    wanted = plan.choose(profiles.load(workload), mask, dtype)
+    workload = _workload(workload, level)
+    wanted = plan.choose(profiles.load(workload), mask, dtype, only)
+    if shape:
+        wanted = plan.reshape(wanted, shape)
     path, mode = options.session_file(session, resume, "check")
     header = Header("check", workload, seed)
     with survey.opened(header, path, mode, python or None, Progress) as survey_:
@@ -48,7 +64,8 @@ def check(
         here = survey.device(device, survey_.machine())
         survey_.require(names)
         if not published:
-            survey_.check("checking", plan.trials(plan.place(wanted, here, seed), names))
+            asked = plan.trials(plan.place(wanted, here, seed), names)
+            survey_.check("checking", asked, fail_fast=fail_fast)
         if published or level == "full":
             asked = known_bugs.trials(here, names if backend else None)
             survey_.check("looking for known bugs", asked)
@@ -56,3 +73,20 @@ def check(
     views.answer(report, json, survey_.journal.problem)
     next_step(f"attnprobe render {path} --format md", "attnprobe report")
     raise typer.Exit(plan.verdict(report))
+
+
+def _workload(given: str, level: str) -> str:
+    """The workload that is checked: the user's own, or that of a level.
+
+    Raises:
+        UsageError: Both, or no such level.
+    """
+    if level and given:
+        raise UsageError(
+            "--level chooses a workload, and one is given",
+            why=f"{given} is asked what it says itself",
+            fix="leave out one of the two",
+        )
+    if level not in ("", *LEVELS):
+        raise UsageError(f"there is no level {level!r}", fix=f"--level {' or '.join(LEVELS)}")
+    return given or f"check-{level or 'quick'}"

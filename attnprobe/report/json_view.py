@@ -28,7 +28,7 @@ def info(report: Report) -> Json:
 
 def check(report: Report) -> Json:
     """Counts per backend and every comparison."""
-    records = reading.checks(report)
+    records = (*reading.checks(report), *reading.experiments(report))
     trials = [_trial(record) for record in records]
     bugs = [_bug(finding) for finding in known_bugs.findings(report)]
     return {**_head(report), "summary": _counts(records), "trials": trials, "known_bugs": bugs}
@@ -93,6 +93,7 @@ def _trial(record: Record) -> Json:
     return {
         "id": record.trial.id,
         "backend": record.trial.backend,
+        "question": record.trial.question,
         "case": {"id": case.id, "label": case.label, **encode(case)},
         "outcome": {k: v for k, v in outcome.items() if k not in ("parity", "timing")},
         **encode(parity),

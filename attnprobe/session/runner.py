@@ -17,6 +17,11 @@ Progress = Callable[[int, int, Record, float], None]
 DEADLINE_S = 60.0
 
 
+def never(record: Record) -> bool:
+    """No record ends the run."""
+    return False
+
+
 def _nothing_further(record: Record) -> Trial | None:
     return None
 
@@ -31,6 +36,7 @@ def run(
     deadline_s: float = DEADLINE_S,
     budget_s: float | None = None,
     follow_up: FollowUp = _nothing_further,
+    enough: Callable[[Record], bool] = never,
 ) -> list[Record]:
     """Runs what the journal does not hold yet; returns the records of all trials, as far as they exist.
 
@@ -46,6 +52,7 @@ def run(
         deadline_s: Seconds that one trial may take.
         budget_s: Seconds after which no further trial is begun; the journal notes how many were not.
         follow_up: What else is asked after a record.
+        enough: Whether a record ends the run; the journal notes how many trials were not begun.
 
     Raises:
         Interrupted: Ctrl-C; the journal holds everything that was measured.
@@ -73,6 +80,11 @@ def run(
             spent, left = time.monotonic() - began, len(wanted) - len(done)
             if progress is not None:
                 progress(len(done), len(wanted), record, spent / count * left)
+            if left > 0 and enough(record):
+                journal.note(
+                    f"stopped at the first failure: {left} of {len(wanted)} {what} not run"
+                )
+                break
             if budget_s is not None and spent >= budget_s and left > 0:
                 journal.note(_cut(left, len(wanted), what, budget_s))
                 break

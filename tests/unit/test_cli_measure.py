@@ -92,7 +92,7 @@ def test_a_wrong_callable_fails_the_run(place: Path):
         (("--backend", "sdpa-flsh"), "sdpa-flash"),
         (("--mask", "cauzal"), "causal"),
         (("--python", "/nowhere/python"), "/nowhere/python"),
-        (("--level", "full"), "quick"),
+        (("--level", "fast"), "quick"),
         (("--resume",), "--session"),
         (("nosuch",), "check-quick"),
     ],

@@ -30,6 +30,24 @@ class Skipped:
     reason: str
 
 
+CHECK = "check"
+"""The question that is no experiment: values and gradients against the reference."""
+
+COMPARED = (
+    "accuracy",
+    "nonfinite",
+    "empty_rows",
+    "gradient_missing",
+    "shape",
+    "dtype",
+    "device",
+    "type",
+)
+"""Kinds of failure that a comparison with the reference finds."""
+
+_OTHER_NAMES = {"mask": "mask-decode", "scaling": "power-of-two", "alias": "inplace"}
+"""Kinds of failure that are not called after the experiment which finds them."""
+
 Examine = Callable[["Subject"], tuple[Failure, ...] | Skipped]
 
 
@@ -38,6 +56,16 @@ def names() -> tuple[str, ...]:
     """All experiments, as spelled in workloads and on the command line."""
     files = (m.name for m in pkgutil.iter_modules(__path__) if m.name[0] != "_")
     return tuple(sorted(name.replace("_", "-") for name in files))
+
+
+def question(name: str) -> str:
+    """What to ask for a name: an experiment, or a kind of failure that one finds.
+
+    >>> question("gradient_subsets"), question("scaling"), question("nonfinite")
+    ('gradient-subsets', 'power-of-two', 'check')
+    """
+    asked = _OTHER_NAMES.get(name, name.replace("_", "-"))
+    return CHECK if name in COMPARED else asked
 
 
 def load(name: str) -> Examine:

@@ -40,5 +40,7 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
         wrong = _judged.failures(subject, found, subject.inputs, truth)
         if wrong:
             words = "first" if n == 0 else "second"
-            return _judged.renamed(wrong, "compiled", f"in the {words} call of a compiled caller")
+            return _judged.renamed(
+                wrong, "compiled_caller", f"in the {words} call of a compiled caller"
+            )
     return ()

@@ -36,7 +36,7 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
         except Declined:
             continue
         wrong = _judged.failures(subject, outputs, inputs, truth)
-        found += _judged.renamed(wrong, "gradient_subset", f"gradients of {_names(alone)} alone")
+        found += _judged.renamed(wrong, "gradient_subsets", f"gradients of {_names(alone)} alone")
     return tuple(found)
 
 

@@ -43,4 +43,4 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
         outputs = subject.launch(prepared).outputs
     torch.cuda.synchronize()
     wrong = _judged.failures(subject, outputs, subject.inputs, subject.truth)
-    return _judged.renamed(wrong, "stream", "on a stream other than the default one")
+    return _judged.renamed(wrong, "other_stream", "on a stream other than the default one")

@@ -129,26 +129,32 @@ def _blocks(length: int, step: int, passes: int) -> Iterator[int]:
     yield from starts[-(passes - passes // 2) :]
 
 
-def leak(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
+def leak(run: Run, inputs: Inputs, beyond: float = torch.nan) -> tuple[Failure, ...]:
     """Rows that attend none of the replaced keys must not change by a single bit.
 
     From several cuts on, keys and values become finite garbage (a NaN would spread in every right
     kernel: 0 * NaN); out, lse and dq of safe rows are compared, as far as a plain repeat of the run
-    gives the same bits. Slots of a packed row that belong to no sequence hold NaN throughout.
+    gives the same bits. Slots that belong to no sequence hold `beyond` throughout.
+
+    Args:
+        run: The backend.
+        inputs: The case's tensors.
+        beyond: NaN where the backend is told lengths and has no reason to read further; finite where
+            it is told so by a mask.
     """
     case, base, again = inputs.case, run(inputs), run(inputs)
     stable = [n for n in ("out", "lse", "dq") if _same(getattr(base, n), getattr(again, n))]
     Tkv, found = inputs.k.shape[2], []
     owned = _owned(case, inputs.k.device)
+    outside = (~owned)[:, None, :, None]
+    all_owned = bool(owned.all())
     for cut in sorted({0, Tkv // 3, Tkv // 2, max(Tkv - 17, 0), max(Tkv - 1, 0)}):
         swap = owned.clone()
         swap[:, : cut if cut else None] = False
         k, v = _garbage(inputs.k, swap, 30.0), _garbage(inputs.v, swap, 1000.0)
-        if case.storage != "padded":
-            outside = (~owned)[..., None]
-            k, v = k.masked_fill(outside, torch.nan), v.masked_fill(outside, torch.nan)
-        elif not cut:
-            continue
+        k, v = k.masked_fill(outside, beyond), v.masked_fill(outside, beyond)
+        if all_owned and not cut:
+            continue  # nothing is replaced
         changed = run(replace(inputs, k=k, v=v))
         touched = (allowed(case, k.device, slice(0, Tkv)) & swap[:, None, None, :]).any(-1)
         for name in stable:
@@ -156,9 +162,10 @@ def leak(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
             safe = (~touched & _rows(case, k.device)).expand(a.shape[:3])
             differs = ~_equal(a[safe], b[safe])
             if bool(differs.any()):
+                which = f"keys from {cut} on" if cut else "keys beyond the lengths"
                 message = (
-                    f"{name} changes in {int(differs.sum())} of {differs.numel()} places when keys "
-                    f"from {cut} on, which these rows do not attend, are replaced"
+                    f"{name} changes in {int(differs.sum())} of {differs.numel()} places when "
+                    f"{which}, which these rows do not attend, are replaced"
                 )
                 found.append(Failure("leak", message))
     return tuple(found)

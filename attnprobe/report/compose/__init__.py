@@ -9,6 +9,7 @@ from attnprobe.report.compose.conditions import conditions, reproduce
 from attnprobe.report.compose.environment import environment
 from attnprobe.report.compose.known_bugs import bugs
 from attnprobe.report.compose.parity import parity
+from attnprobe.report.compose.questions import questions
 from attnprobe.report.compose.refusals import refusals
 from attnprobe.report.compose.summary import summary
 from attnprobe.report.compose.timing import timing
@@ -34,6 +35,7 @@ def check(report: Report) -> Document:
             Heading("attnprobe check", 1),
             *summary(report),
             *parity(report),
+            *questions(report),
             *bugs(report),
             *broken(report.records),
             *rerouted(report.records),
@@ -51,6 +53,7 @@ def full(report: Report) -> Document:
             *environment(report.environment),
             *backends(report),
             *parity(report),
+            *questions(report),
             *bugs(report),
             *broken(report.records),
             *rerouted(report.records),

@@ -59,6 +59,8 @@ def parity(report: Report) -> tuple[Block, ...]:
     shown = [r for r in reading.checks(report) if r.trial.backend not in absent]
     if report.records and all(r.trial.question == QUESTION for r in report.records):
         return failed  # no more was asked than whether published bugs are here
+    if not shown and reading.experiments(report):
+        return failed
     if not shown:
         return (title, Note("note", line("nothing was checked")), *failed)
     dtypes = ", ".join(dict.fromkeys(reading.dtype(r.trial.case) for r in shown))

@@ -11,6 +11,7 @@ from attnprobe.core.outcome import Measured
 from attnprobe.core.report import Report
 from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record
+from attnprobe.device import laboratory
 from attnprobe.report.compose.glyphs import State, state
 
 T = TypeVar("T")
@@ -22,6 +23,11 @@ DTYPES = {"float64": "fp64", "float32": "fp32", "bfloat16": "bf16", "float16": "
 def checks(report: Report) -> tuple[Record, ...]:
     """Trials that asked whether a backend is right."""
     return tuple(r for r in report.records if r.trial.question == "check")
+
+
+def experiments(report: Report) -> tuple[Record, ...]:
+    """Trials that asked an experiment of the laboratory."""
+    return tuple(r for r in report.records if r.trial.question in laboratory.names())
 
 
 def timed(report: Report) -> tuple[Record, ...]:
