@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 from types import ModuleType
 
-from tests.mutation import gradients, masks, memory, precision, right, scores
-from tests.mutation.base import Attention
+from tests.mutation import gradients, habits, masks, memory, precision, right, scores
 
-WRONG = (masks, scores, precision, gradients, memory)
+WRONG = (masks, scores, precision, gradients, memory, habits)
 
 
 def wrong() -> list[str]:
-    """Classes with one bug each."""
-    return [name for module in WRONG for name in _classes(module)]
+    """Implementations with one bug each."""
+    return [name for module in WRONG for name in _own(module)]
 
 
 def sound() -> list[str]:
     """Implementations that must not be blamed, torch's own among them."""
-    functions = [f"{right.__name__}:{f}" for f in ("torch_default", "torch_math")]
-    return _classes(right) + functions
+    return _own(right)
 
 
-def says(name: str) -> str:
-    """What is wrong with it."""
-    place, _, attribute = name.rpartition(":")
-    module = next(m for m in (*WRONG, right) if m.__name__ == place)
-    return inspect.getdoc(getattr(module, attribute)) or ""
-
-
-def _classes(module: ModuleType) -> list[str]:
+def _own(module: ModuleType) -> list[str]:
+    """The classes and functions that a module defines; helpers begin with an underscore."""
     return [
         f"{module.__name__}:{name}"
         for name, x in vars(module).items()
-        if inspect.isclass(x) and issubclass(x, Attention) and x.__module__ == module.__name__
+        if callable(x) and x.__module__ == module.__name__ and not name.startswith("_")
     ]
