@@ -15,7 +15,6 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from attnprobe.device.answer import answer
 from attnprobe.device.inputs import Outputs
 from attnprobe.device.subject import Malformed, Subject
 from attnprobe.worker.guard import Phases, guarded
-from attnprobe.workload import Call
+from attnprobe.workload import Call, Workload
 from tests.bench.rivals import Rivals
 from tests.mutation import catalogue
 
@@ -81,20 +80,14 @@ class Row:
             self.first, self.message = f"{failure.kind}: {asked}{where}", failure.message
 
 
-def calls(level: str, seeds: Iterable[int]) -> Iterable[tuple[int, Call]]:
-    """Every case of a level, for each seed."""
-    workload = profiles.load(f"check-{level}")
-    for seed in seeds:
+def bench(rows: list[Row], workload: Workload, seeds: int = 1, rivals: bool = False) -> None:
+    """Runs every case for each seed; wrong callables see the first seed alone."""
+    for seed in range(seeds):
         for call in workload.on("cpu", seed).calls:
-            yield seed, call
-
-
-def bench(rows: list[Row], level: str, seeds: int, rivals: bool) -> None:
-    """Runs everything; wrong callables see the first seed alone."""
-    for seed, call in calls(level, range(seeds)):
-        judges = Rivals(remembered.inputs(call.case)) if rivals else None
-        for row in rows:
-            if not (row.wrong and seed):
+            judges = Rivals(remembered.inputs(call.case)) if rivals else None
+            for row in rows:
+                if row.wrong and seed:
+                    continue
                 _trials(row, call)
                 if judges and "check" in call.ask and not call.case.dropout_p:
                     _compare(row, call.case, judges)
@@ -173,7 +166,8 @@ def main() -> int:
     rows += [Row(name, False) for name in catalogue.sound()]
     rows = [row for row in rows if any(word in row.name for word in asked)]
     began = time.monotonic()
-    bench(rows, options.level, options.seeds, not options.no_rivals)
+    workload = profiles.load(f"check-{options.level}")
+    bench(rows, workload, options.seeds, not options.no_rivals)
     print(table(rows), summary(rows), sep="\n\n")
     print(
         f"\n{options.level}, {sum(r.trials for r in rows)} trials, {time.monotonic() - began:.0f} s"
