@@ -5,6 +5,8 @@ A sample of `tests/bench/mutation.py`, which runs every planted bug at the level
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -20,17 +22,18 @@ cases:
   - {name: causal, mask: causal(align=top-left), dtype: [float32, bfloat16]}
   - {name: bottom-right, mask: causal(align=bottom-right), Mq: 40, Mkv: 33}
   - {name: arbitrary, mask: "arbitrary(seed=1, percent=50)", Mq: 40, dtype: bfloat16}
-  - {name: bias, Hkv: 4, Mq: 40, bias: [{shape: "1,H,M,N", requires_grad: true}, {shape: "B,1,M,N", requires_grad: true}]}
+  - {name: bias, Hkv: 4, Mq: 40, bias: [{shape: "1,H,M,N", requires_grad: true},
+     {shape: "B,1,M,N", requires_grad: true}]}
   - {name: long, B: 1, Mq: 1, Mkv: 1040, pass: fwd}
   - {name: odd, Mq: 17, Mkv: 17, K: 33}
-  - {name: numbers, family: [large-logits, very-negative-lse], Mkv: 33}
+  - {name: numbers, family: [large-logits, very-negative-lse], Mkv: 33, K: 64}
   - {name: layout, layout: [strided, unaligned, BMHK], Mkv: 33}
-  - {name: dropout, Mq: 64, Mkv: 64, K: 64, dropout_p: 0.3, ask: dropout}
+  - {name: dropout, Mq: 64, Mkv: 64, K: 64, dropout_p: 0.3, mask: causal, ask: dropout}
   - {name: experiments, Mq: 24, Mkv: 24, mask: causal(align=top-left), dtype: bfloat16,
      ask: [mask-decode, leak, determinism, unwritten, stale, inplace, interleaved, gradient-subsets]}
 """
 
-BUGS = [
+BUGS = (
     "masks:CausalStrict",
     "masks:CausalBottomRight",
     "masks:OneLeakAtTileEdge",
@@ -66,7 +69,16 @@ BUGS = [
     "habits:FrozenKeysFreezeValues",
     "habits:DropoutForgetsCausal",
     "habits:ReturnsFloat32",
-]
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tensors this small are slower in several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
