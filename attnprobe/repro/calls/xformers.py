@@ -102,7 +102,7 @@ def _band(case: Case, band: Band) -> tuple[str, str]:
 def _packed(case: Case) -> tuple[str, ...]:
     mask, sequences = case.mask, case.sequences
     q, kv = [s.Mq for s in sequences], [s.Mkv for s in sequences]
-    plain = call("BlockDiagonalMask.from_seqlens", str(q), str(kv), "device=device")
+    plain = call("BlockDiagonalMask.from_seqlens", str(q), str(kv), "device=torch.device(device)")
     if mask.is_none:
         return "BlockDiagonalMask", plain
     square = all(s.Mq == s.Mkv for s in sequences)
@@ -122,7 +122,7 @@ def _in_slots(case: Case) -> tuple[str, str]:
     if band.is_full or (left is None and right == 0):
         kind = "" if band.is_full else "CausalWithOffset"
         name = f"BlockDiagonal{kind}PaddedKeysMask"
-        return name, call(f"{name}.from_seqlens", str(q), "Mkv", str(kv), "device=device")
+        return name, call(f"{name}.from_seqlens", str(q), "Mkv", str(kv), "device=torch.device(device)")
     if left is not None and right == 0:
         name = "BlockDiagonalCausalLocalAttentionPaddedKeysMask"
         sides = [str(left + 1)]
