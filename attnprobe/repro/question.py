@@ -51,7 +51,7 @@ def ask(record: Record) -> str:
     question, parity = record.trial.question, record.outcome.parity
     if question in ("check", "time"):
         return _numbers(record.trial.case, parity)
-    return experiments.ask(question, record.trial.case)
+    return experiments.ask(record.trial)
 
 
 def _fate(outcome: Outcome) -> str:

@@ -122,7 +122,9 @@ def _in_slots(case: Case) -> tuple[str, str]:
     if band.is_full or (left is None and right == 0):
         kind = "" if band.is_full else "CausalWithOffset"
         name = f"BlockDiagonal{kind}PaddedKeysMask"
-        return name, call(f"{name}.from_seqlens", str(q), "Mkv", str(kv), "device=torch.device(device)")
+        return name, call(
+            f"{name}.from_seqlens", str(q), "Mkv", str(kv), "device=torch.device(device)"
+        )
     if left is not None and right == 0:
         name = "BlockDiagonalCausalLocalAttentionPaddedKeysMask"
         sides = [str(left + 1)]
