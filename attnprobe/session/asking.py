@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from attnprobe.core.trial import Record, Trial
+from attnprobe.session.patience import Patience
 
 
 class Asks(Protocol):
@@ -50,28 +51,29 @@ def answers(
         deadline_s: Seconds that one trial may take.
         follow_up: What else is asked after a record.
     """
+    patience = Patience(deadline_s)
     if len(workers) == 1:
         for group in groups:
-            yield from _group(group, workers[0], deadline_s, follow_up)
+            yield from _group(group, workers[0], patience, follow_up)
     else:
-        yield from _side_by_side(groups, workers, deadline_s, follow_up)
+        yield from _side_by_side(groups, workers, patience, follow_up)
 
 
 def _group(
-    group: Sequence[Trial], worker: Asks, deadline_s: float, follow_up: FollowUp
+    group: Sequence[Trial], worker: Asks, patience: Patience, follow_up: FollowUp
 ) -> Iterator[Record]:
     for trial in group:
-        record = worker.trial(trial, deadline_s)
+        record = patience.ask(trial, worker.trial)
         yield record
         further = follow_up(record)
         if further is not None:
-            yield worker.trial(further, deadline_s)
+            yield patience.ask(further, worker.trial)
 
 
 def _side_by_side(
     groups: Iterable[Sequence[Trial]],
     workers: Sequence[Asks],
-    deadline_s: float,
+    patience: Patience,
     follow_up: FollowUp,
 ) -> Iterator[Record]:
     left, stop = deque(groups), threading.Event()
@@ -80,7 +82,7 @@ def _side_by_side(
     def work(worker: Asks) -> None:
         try:
             while not stop.is_set():
-                for record in _group(left.popleft(), worker, deadline_s, follow_up):
+                for record in _group(left.popleft(), worker, patience, follow_up):
                     if stop.is_set():  # the child was killed under the trial: no fact about it
                         break
                     heard.put(record)
