@@ -37,7 +37,7 @@ class Call:
         source: Where this shape comes from, when the file says so for each.
         backend: What the user's code calls today; empty when it does not say.
         calls_per_step: How often one training or inference step makes this call.
-        ask: What `attnprobe check` asks about it: check, and experiments of `device/laboratory`.
+        ask: What `attnprobe check` asks: check, training, and experiments of `device/laboratory`.
     """
 
     case: Case

@@ -104,7 +104,7 @@ class CaseSpec(_Strict):
     dropout_p: Grid[Annotated[float, Field(ge=0, lt=1)]] = [0.0]
     grads: list[Literal["q", "k", "v"]] = ["q", "k", "v"]
     ask: Annotated[
-        list[Annotated[str, _one_of(("check", *laboratory.names()))]],
+        list[Annotated[str, _one_of(("check", "training", *laboratory.names()))]],
         BeforeValidator(_listed),
         Field(min_length=1),
     ] = ["check"]

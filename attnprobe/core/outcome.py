@@ -7,6 +7,7 @@ from typing import Literal
 
 from attnprobe.core.parity import Parity
 from attnprobe.core.timing import Timing
+from attnprobe.core.training import Training
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Measured:
         timing: Time and memory, when the question was `time`.
         kernels: GPU kernels (or CPU operators) that the profiler saw.
         unexpected_kernel: Why `kernels` show that another backend ran than the one asked for.
+        training: How a model learned, when the question was `training`.
     """
 
     form: str
@@ -26,6 +28,7 @@ class Measured:
     timing: Timing | None = None
     kernels: tuple[str, ...] = ()
     unexpected_kernel: str = ""
+    training: Training | None = None
     kind: Literal["measured"] = "measured"
 
 

@@ -17,7 +17,8 @@ class Trial:
         case: The attention call.
         backend: A backend's name, or `FILE.py:FUNC` / `package.module:FUNC`.
         question: check: is it right; time: what does it cost (parity of that very case included);
-            known-bug: as check, for a published bug; else an experiment of `device/laboratory`.
+            known-bug: as check, for a published bug; training: does a model learn with it; else an
+            experiment of `device/laboratory`.
     """
 
     case: Case

@@ -19,6 +19,7 @@ from attnprobe.device.inputs import Outputs
 from attnprobe.device.measure import measure, observe, short, unexpected
 from attnprobe.device.numerics.conventions import judge_under
 from attnprobe.device.subject import Declined, Malformed, Subject
+from attnprobe.device.training import parity as training
 
 SIZE = re.compile(r"[\d.]+ ([KMG]i)?B")
 
@@ -29,7 +30,7 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     Args:
         trial: What is asked.
         announce: Called with the name of every phase that begins: prepare, forward, backward,
-            reference, verify, time; or the experiment's name.
+            reference, verify, time, training; or the experiment's name.
     """
     if trial.case.problems:
         return Refused("attnprobe", trial.case.problems)
@@ -47,6 +48,9 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     subject = Subject(backend, remembered.inputs(case), announce)
     try:
         prepared = subject.prepare()
+        if trial.question == "training":
+            announce("training")
+            return training.answer(subject, prepared.form)
         if trial.question not in laboratory.names():
             with prepared.around():
                 return _compare(trial, subject, prepared)
