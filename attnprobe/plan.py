@@ -43,6 +43,8 @@ _BACKWARD = re.compile(r"backward|gradient|inference|training|requires_grad", re
 def forward_alone(record: Record) -> Trial | None:
     """The same call without its backward, when only the backward was refused."""
     trial, outcome = record.trial, record.outcome
+    if trial.question in ("training", known_bugs.QUESTION):
+        return None  # a forward alone is no answer to these
     if trial.case.passes == "fwd" or not isinstance(outcome, Refused):
         return None
     if outcome.by not in ("library", "attnprobe") or not all(

@@ -29,6 +29,9 @@ Progress = Callable[[str], AbstractContextManager[session.Progress]]
 SIDE_BY_SIDE_BYTES = 2**30
 """A case that takes more has the machine for itself."""
 
+TRAINING_S = 600.0
+"""Seconds that one training may take, the runs it is compared with included."""
+
 COMPILE_S = 30.0
 """For backends that compile, when others are checked too. FlexAttention takes 1.7 s a mask and pass on
 an H200 (torch 2.11) and 7 s on a CPU (torch 2.13) the first time, some 0.15 s from the cache."""
@@ -160,6 +163,11 @@ class Survey:
         self.crew.rest()
         return self._run(label, trials, self.worker, budget_s)
 
+    def train(self, label: str, trials: Sequence[Trial]) -> list[Record]:
+        """Runs trials that train a model: in turn, as one child keeps what all are compared with."""
+        self.crew.rest()
+        return self._run(label, self.importable(trials), self.worker, None, deadline_s=TRAINING_S)
+
     def _run(
         self,
         label: str,
@@ -167,6 +175,7 @@ class Survey:
         workers: Worker | Sequence[Worker],
         budget_s: float | None,
         enough: Callable[[Record], bool] = session.never,
+        deadline_s: float = session.DEADLINE_S,
     ) -> list[Record]:
         with self.progress(label) as progress:
             return session.run(
@@ -175,6 +184,7 @@ class Survey:
                 self.journal,
                 progress,
                 what=f"trials ({label})",
+                deadline_s=deadline_s,
                 budget_s=budget_s,
                 follow_up=plan.forward_alone,
                 enough=enough,

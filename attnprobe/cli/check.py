@@ -14,13 +14,14 @@ from attnprobe.device import backends
 from attnprobe.errors import UsageError
 from attnprobe.session.lines import Header
 
-LEVELS = ("quick", "full")
+LEVELS = ("quick", "full", "training")
 
 
 def check(
     workload: options.Workload = "",
     level: Annotated[
-        str, typer.Option("--level", metavar="LEVEL", help="quick or full, instead of a WORKLOAD.")
+        str,
+        typer.Option("--level", metavar="LEVEL", help="quick, full or training, not a WORKLOAD."),
     ] = "",
     backend: options.Backends = [],  # noqa: B006 - typer reads the default, nothing changes it
     mask: options.Masks = [],  # noqa: B006 - as above
@@ -65,7 +66,10 @@ def check(
         survey_.require(names)
         if not published:
             asked = plan.trials(plan.place(wanted, here, seed), names)
-            survey_.check("checking", asked, fail_fast=fail_fast)
+            trained = [trial for trial in asked if trial.question == "training"]
+            checked = [trial for trial in asked if trial.question != "training"]
+            survey_.check("checking", checked, fail_fast=fail_fast)
+            survey_.train("training", trained)
         if published or level == "full":
             asked = known_bugs.trials(here, names if backend else None)
             survey_.check("looking for known bugs", asked)
@@ -88,5 +92,5 @@ def _workload(given: str, level: str) -> str:
             fix="leave out one of the two",
         )
     if level not in ("", *LEVELS):
-        raise UsageError(f"there is no level {level!r}", fix=f"--level {' or '.join(LEVELS)}")
+        raise UsageError(f"there is no level {level!r}", fix=f"--level {', '.join(LEVELS)}")
     return given or f"check-{level or 'quick'}"

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
+from attnprobe.core.backend_fact import Claim
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Trial
 from attnprobe.known_bugs._bug import QUESTION, Answer, KnownBug
@@ -73,20 +74,21 @@ def trials(device: str, backends: Collection[str] | None = None) -> list[Trial]:
 
 def findings(report: Report) -> tuple[Finding, ...]:
     """Every known bug that the session looked for, or could not look for here: the affected first."""
-    records = [r for r in report.records if r.trial.question == QUESTION]
-    asked = {r.trial.id for r in records}
-    devices = {r.trial.case.device for r in records}
+    asked = {r.trial.id: r for r in report.records if r.trial.question == QUESTION}
+    devices = {r.trial.case.device for r in asked.values()}
+    unusable = {fact.name: fact.claim for fact in report.backends if fact.claim.error}
     found = [
-        Finding(name, bug, _in_range(bug, report), _answer(bug, report, devices))
+        Finding(name, bug, _in_range(bug, report), _answer(bug, report, devices, unusable))
         for name, bug in ((name, load(name)) for name in names())
-        if asked and (_asked(bug, asked) or _device(bug) not in devices)
+        if asked and (_device(bug) not in devices or _concerned(bug, asked, unusable))
     ]
     order = ("yes", "cannot tell", "no")
     return tuple(sorted(found, key=lambda finding: order.index(finding.answer.affected)))
 
 
-def _asked(bug: KnownBug, asked: set[str]) -> bool:
-    return any(trial.id in asked for trial in bug.suspects)
+def _concerned(bug: KnownBug, asked: Container[str], unusable: Container[str]) -> bool:
+    """False where the session was about other backends."""
+    return any(trial.id in asked or trial.backend in unusable for trial in bug.suspects)
 
 
 def _device(bug: KnownBug) -> str:
@@ -97,10 +99,18 @@ def _in_range(bug: KnownBug, report: Report) -> bool | None:
     return bug.affected_versions(report.environment) if report.environment else None
 
 
-def _answer(bug: KnownBug, report: Report, devices: set[str]) -> Answer:
+def _answer(
+    bug: KnownBug, report: Report, devices: Container[str], unusable: Mapping[str, Claim]
+) -> Answer:
+    claims = [unusable.get(trial.backend) for trial in bug.suspects]
+    broken = [claim for claim in claims if claim is not None]
+    if len(broken) == len(claims):
+        if all(claim.absent for claim in broken):
+            return Answer("no", f"not installed: {broken[0].error}")
+        return Answer("cannot tell", f"cannot be imported: {broken[0].error}")
     device = _device(bug)
     if device in devices:
-        return bug.judge(report.records)
+        return bug.judge(report.records, unusable)
     if report.environment is not None and not report.environment.gpus:
         return Answer("no", f"it is a bug of {device} kernels, and there is no GPU")
     return Answer("cannot tell", f"it is a bug of {device} kernels, and nothing was run there")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -80,15 +80,16 @@ class KnownBug:
             return here
         return None if None in covered else False
 
-    def judge(self, records: Iterable[Record]) -> Answer:
+    def judge(self, records: Iterable[Record], unusable: Container[str] = ()) -> Answer:
         """What the trials say.
 
         Args:
             records: Of any trials; those of this bug are picked.
+            unusable: Backends that cannot be imported; at least one suspect can.
         """
         outcomes = {record.trial.id: record.outcome for record in records}
         read = {t.id: _read(self.reading, outcomes.get(t.id)) for t in self.trials}
-        suspects = [read[trial.id] for trial in self.suspects]
+        suspects = [read[t.id] for t in self.suspects if t.backend not in unusable]
         seen = next((answer for answer in suspects if answer.affected == "yes"), None)
         if seen is None:
             return next((a for a in suspects if a.affected == "cannot tell"), suspects[0])

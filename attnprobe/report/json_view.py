@@ -18,6 +18,7 @@ from attnprobe.report.compose import reading
 
 Json = dict[str, Any]
 
+_CHECK = ("summary", "trials", "training", "known_bugs")
 _BAD_ENDS = tuple(kind for kind in OUTCOME_KINDS if kind != "measured")
 
 
@@ -30,8 +31,13 @@ def check(report: Report) -> Json:
     """Counts per backend and every comparison."""
     records = (*reading.checks(report), *reading.experiments(report))
     trials = [_trial(record) for record in records]
-    bugs = [_bug(finding) for finding in known_bugs.findings(report)]
-    return {**_head(report), "summary": _counts(records), "trials": trials, "known_bugs": bugs}
+    return {
+        **_head(report),
+        "summary": _counts(records),
+        "trials": trials,
+        "training": [_trial(record) for record in reading.trainings(report)],
+        "known_bugs": [_bug(finding) for finding in known_bugs.findings(report)],
+    }
 
 
 def profile(report: Report) -> Json:
@@ -43,9 +49,7 @@ def full(report: Report) -> Json:
     """All of it in one document."""
     return {
         **info(report),
-        "check": {
-            k: v for k, v in check(report).items() if k in ("summary", "trials", "known_bugs")
-        },
+        "check": {k: v for k, v in check(report).items() if k in _CHECK},
         "profile": {"trials": profile(report)["trials"]},
     }
 

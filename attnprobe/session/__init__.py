@@ -7,6 +7,6 @@ an end line when the run was not cut short. Every view of a session is a reading
 from attnprobe.session.asking import Asks
 from attnprobe.session.journal import Journal
 from attnprobe.session.reader import load
-from attnprobe.session.runner import Progress, never, run
+from attnprobe.session.runner import DEADLINE_S, Progress, never, run
 
-__all__ = ["Asks", "Journal", "Progress", "load", "never", "run"]
+__all__ = ["DEADLINE_S", "Asks", "Journal", "Progress", "load", "never", "run"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from attnprobe import known_bugs
+from attnprobe.core.backend_fact import BackendFact, Claim
 from attnprobe.core.environment import Environment, Gpu, Package, Torch
 from attnprobe.core.outcome import Crashed, Measured, Outcome, Raised, Refused, TimedOut
 from attnprobe.core.parity import Failure, Parity
@@ -182,6 +183,27 @@ def test_bugs_of_a_gpu_are_not_on_a_machine_without_one() -> None:
     assert without["grid-limit"].affected == "no"
     assert "no GPU" in without["grid-limit"].reason
     assert unasked["grid-limit"].affected == "cannot tell"
+
+
+@pytest.mark.parametrize(("absent", "expected"), [(True, "no"), (False, "cannot tell")])
+def test_a_backend_that_cannot_be_imported_was_not_asked(absent: bool, expected: str) -> None:
+    """Absent, it has no bugs; broken, nobody knows."""
+    found = report(HOPPER, "cuda", RIGHT)
+    claim = Claim(None, error="no flash_attn.cute", absent=absent)
+    fact = BackendFact("flash-attn-4", "flash-attn-4", "", claim, "absent")
+    records = tuple(r for r in found.records if r.trial.backend != "flash-attn-4")
+    found = replace(found, records=records, backends=(fact,))
+    answer = {f.name: f.answer for f in known_bugs.findings(found)}["fa4-head-dim-256"]
+    assert answer.affected == expected
+    assert "no flash_attn.cute" in answer.reason
+
+
+def test_one_of_two_backends_that_is_missing_leaves_the_other() -> None:
+    """Varlen without flash-attn is still answered for."""
+    bug = known_bugs.load("varlen-tail-gradients")
+    records = [r for r in session(bug, RIGHT) if r.trial.backend == "varlen"]
+    assert bug.judge(records, {"flash-attn-2"}).affected == "no"
+    assert bug.judge(records).affected == "cannot tell"
 
 
 def test_with_backends_only_their_bugs_are_asked() -> None:

@@ -13,6 +13,7 @@ from attnprobe.report.compose.questions import questions
 from attnprobe.report.compose.refusals import refusals
 from attnprobe.report.compose.summary import summary
 from attnprobe.report.compose.timing import timing
+from attnprobe.report.compose.training import trainings
 from attnprobe.report.document import Document, Heading
 
 
@@ -36,6 +37,7 @@ def check(report: Report) -> Document:
             *summary(report),
             *parity(report),
             *questions(report),
+            *trainings(report),
             *bugs(report),
             *broken(report.records),
             *rerouted(report.records),
@@ -54,6 +56,7 @@ def full(report: Report) -> Document:
             *backends(report),
             *parity(report),
             *questions(report),
+            *trainings(report),
             *bugs(report),
             *broken(report.records),
             *rerouted(report.records),

@@ -30,6 +30,11 @@ def experiments(report: Report) -> tuple[Record, ...]:
     return tuple(r for r in report.records if r.trial.question in laboratory.names())
 
 
+def trainings(report: Report) -> tuple[Record, ...]:
+    """Trials that asked whether a model learns with a backend."""
+    return tuple(r for r in report.records if r.trial.question == "training")
+
+
 def timed(report: Report) -> tuple[Record, ...]:
     """Trials that asked what a backend costs."""
     return tuple(r for r in report.records if r.trial.question == "time")
