@@ -35,7 +35,8 @@ class Crew:
         most = min(MOST_ON_CUDA, cores // 2) if on_cuda else min(MOST_ON_CPU, cores)
         wanted = max(1, min(most, len({trial.case.id for trial in trials})))
         while len(self._hired) < wanted:
-            self._hired.append(Worker(self._python, _share(max(1, cores // most))))
+            first = self._hired[0].beside() if self._hired else None
+            self._hired.append(first or Worker(self._python, _share(max(1, cores // most))))
         return tuple(self._hired[:wanted])
 
     def rest(self) -> None:
@@ -45,7 +46,7 @@ class Crew:
 
     def close(self) -> None:
         """Ends everything."""
-        for worker in self._hired:
+        for worker in reversed(self._hired):  # the first one has the server
             worker.close()
 
 

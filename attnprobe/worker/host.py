@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import time
@@ -17,7 +18,7 @@ from attnprobe.worker.certificate import certify, kernel_kills
 from attnprobe.worker.interpreter import Interpreter, environment, find, soon
 from attnprobe.worker.process import Gone, Late, Process
 from attnprobe.worker.protocol import read_outcome, trial_request
-from attnprobe.worker.starters import Launch, Spawner, Starter, starter_for
+from attnprobe.worker.starters import Launch, Source
 
 ENTRY = "attnprobe.device.answer:answer"
 
@@ -76,8 +77,15 @@ class Worker:
             memory_limit_bytes,
             start_deadline_s,
         )
-        self._starter: Starter | None = None
+        self._source = Source(self._launch, self._fork)
+        self._shares = False
         self._child: Process | None = None
+
+    def beside(self) -> Worker:
+        """A worker with a child of its own from the same server; close it before this one."""
+        other = copy.copy(self)
+        other._shares, other._child = True, None
+        return other
 
     @property
     def interpreter(self) -> Interpreter:
@@ -87,7 +95,8 @@ class Worker:
             UsageError: It is no Python, or too old.
             UnusableHost: It did not start in time, or this system has no POSIX processes.
         """
-        return self._started().interpreter
+        self._check_posix()
+        return self._source.get().interpreter
 
     def require_torch(self) -> None:
         """Makes sure that trials can run at all.
@@ -137,7 +146,7 @@ class Worker:
         A spawned child is a child of the thread that made it (PR_SET_PDEATHSIG); a forked one is the
         server's, and lives on.
         """
-        if isinstance(self._starter, Spawner):
+        if self._source.binds_to_thread:
             self.retire()
 
     def abandon(self) -> None:
@@ -149,9 +158,8 @@ class Worker:
     def close(self) -> None:
         """Ends everything that was started."""
         self.retire()
-        if self._starter is not None:
-            starter, self._starter = self._starter, None
-            starter.close()
+        if not self._shares:
+            self._source.close()
 
     def __enter__(self) -> Worker:
         return self
@@ -204,12 +212,8 @@ class Worker:
         """The present child, or a fresh one that has said it is ready."""
         if self._child is None:
             attempt.enter("import")
-            starter = self._started()
-            try:
-                self._child = starter.child()
-            except Gone:  # the server itself has died: once more, from scratch
-                self.close()
-                self._child = self._started().child()
+            self._check_posix()
+            self._child = self._source.child()
             self._child.hear(soon(self._launch.start_deadline_s))
         return self._child
 
@@ -236,14 +240,11 @@ class Worker:
         limit = self._launch.start_deadline_s if attempt.phase == "import" else deadline_s
         return TimedOut(attempt.phase, limit, stack)
 
-    def _started(self) -> Starter:
+    def _check_posix(self) -> None:
         if not hasattr(os, "fork"):
             raise UnusableHost(
                 "measurements need a POSIX system", fix="on Windows, run attnprobe inside WSL"
             )
-        if self._starter is None:
-            self._starter = starter_for(self._launch, self._fork)
-        return self._starter
 
 
 def _lost(answer: Answer | Outcome) -> Outcome | None:

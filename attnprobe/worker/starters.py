@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -101,6 +102,7 @@ class ForkServer:
     """
 
     def __init__(self, launch: Launch) -> None:
+        self._turn = threading.Lock()  # one conversation with the server at a time
         self._control, theirs = socket.socketpair()
         log, their_log = os.pipe()
         with theirs, _closing(their_log):
@@ -119,8 +121,9 @@ class ForkServer:
         log, log_in = os.pipe()
         theirs = (requests_out, answers_in, log_in)
         try:
-            socket.send_fds(self._control, [b'{"do": "fork"}'], list(theirs))
-            pid = self._server.hear(soon(_REPLY_S))["forked"]
+            with self._turn:
+                socket.send_fds(self._control, [b'{"do": "fork"}'], list(theirs))
+                pid = self._server.hear(soon(_REPLY_S))["forked"]
         except (Gone, Late, OSError):
             for descriptor in (requests, answers, log):
                 os.close(descriptor)
@@ -132,8 +135,9 @@ class ForkServer:
 
     def _end(self, pid: int, within_s: float) -> int | None:
         try:
-            self._server.tell({"do": "end", "pid": pid, "within_s": within_s})
-            code: int | None = self._server.hear(soon(within_s + _REPLY_S))["ended"]
+            with self._turn:
+                self._server.tell({"do": "end", "pid": pid, "within_s": within_s})
+                code: int | None = self._server.hear(soon(within_s + _REPLY_S))["ended"]
         except (Gone, Late):
             return None
         return code
@@ -208,6 +212,62 @@ def starter_for(launch: Launch, fork: bool) -> Starter:
         found.close()
         return Spawner(launch)
     return found
+
+
+class Source:
+    """The starter that several workers share: made when first needed, replaced when it has died.
+
+    Start it in the main thread: a server ends with the thread that started it.
+
+    Args:
+        launch: What to start.
+        fork: True for a fork server, which answers one worker at a time.
+    """
+
+    def __init__(self, launch: Launch, fork: bool) -> None:
+        self.launch = launch
+        self._fork, self._lock = fork, threading.Lock()
+        self._starter: Starter | None = None
+
+    def get(self) -> Starter:
+        """The starter.
+
+        Raises:
+            UsageError: The interpreter is unusable.
+            UnusableHost: It did not start in time.
+        """
+        with self._lock:
+            if self._starter is None:
+                self._starter = starter_for(self.launch, self._fork)
+            return self._starter
+
+    def child(self) -> Process:
+        """A fresh child; of a fresh starter, when the present one has died.
+
+        Raises:
+            Gone: Not even that helped.
+        """
+        starter = self.get()
+        try:
+            return starter.child()
+        except Gone:
+            with self._lock:
+                if self._starter is starter:
+                    self._starter = None
+                    starter.close()
+        return self.get().child()
+
+    @property
+    def binds_to_thread(self) -> bool:
+        """True when a child is a child of the thread that asked for it, and dies with it."""
+        return isinstance(self._starter, Spawner)
+
+    def close(self) -> None:
+        """Ends what was started."""
+        with self._lock:
+            if self._starter is not None:
+                self._starter.close()
+                self._starter = None
 
 
 @contextlib.contextmanager

@@ -44,13 +44,16 @@ def seconds(clock, call, n=20):
     return sorted(r.seconds for r in clock.burst(call, n))[n // 2]
 
 
-def test_a_sleep_of_known_length_is_timed_within_two_percent(clock):
-    """The calibrated spin is its own ruler: 20 times the cycles, 20 times the time."""
-    one, twenty = (
+def test_sleeps_of_known_length_lie_on_a_line_within_two_percent(clock):
+    """Twice the cycles beyond a short spin take twice the time beyond it.
+
+    The events themselves add a constant, some 3 us on an H200, which a plain ratio would count.
+    """
+    short, once, twice = (
         seconds(clock, Call(lambda _, c=cycles: torch.cuda._sleep(c)))
-        for cycles in (200_000, 4_000_000)
+        for cycles in (200_000, 2_200_000, 4_200_000)
     )
-    assert twenty / one == pytest.approx(20, rel=0.02)
+    assert (twice - short) / (once - short) == pytest.approx(2, rel=0.02)
 
 
 def test_many_small_kernels_are_timed_without_the_host(clock):
