@@ -179,7 +179,9 @@ class _Reader:
             scale=point.pop("scale"),
             softcap=point.pop("softcap"),
             alibi=point.pop("alibi"),
-            bias=Bias.parse(bias.shape, bias.requires_grad, bias.dtype) if bias else None,
+            bias=Bias.parse(bias.shape, bias.requires_grad, bias.dtype, bias.forbids)
+            if bias
+            else None,
         )
         try:
             mask = masks.parse(point.pop("mask"), square)

@@ -72,6 +72,7 @@ class BiasSpec(_Strict):
     shape: Annotated[str, AfterValidator(_is_shape)] = "1,H,M,N"
     requires_grad: bool = False
     dtype: Dtype | None = None
+    forbids: bool = False
 
 
 class CaseSpec(_Strict):

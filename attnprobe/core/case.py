@@ -247,7 +247,9 @@ class Case:
             f"scale={self.score.scale:g}" if self.score.scale is not None else "",
             f"softcap={self.score.softcap:g}" if self.score.softcap is not None else "",
             "alibi" if self.score.alibi else "",
-            f"bias[{self.score.bias.text}]" + ("+grad" if self.score.bias.requires_grad else "")
+            ("mask" if self.score.bias.forbids else "bias")
+            + f"[{self.score.bias.text}]"
+            + ("+grad" if self.score.bias.requires_grad else "")
             if self.score.bias
             else "",
             f"lengths({self.lengths.storage})" if self.lengths else "",

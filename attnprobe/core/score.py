@@ -16,6 +16,9 @@ class Bias:
         N: The same for keys.
         requires_grad: Whether the gradient of the bias is wanted.
         dtype: Element type; None is the dtype of the queries.
+        forbids: Whether it is a mask of its own, different in all its dimensions: -inf for about half
+            of the pairs, 0 for the rest, and 0 for the first key. With `mask_form` dense-bool the
+            caller passes it as a boolean tensor.
     """
 
     B: bool = False
@@ -24,6 +27,7 @@ class Bias:
     N: bool = True
     requires_grad: bool = False
     dtype: str | None = None
+    forbids: bool = False
 
     @property
     def text(self) -> str:
@@ -31,7 +35,13 @@ class Bias:
         return ",".join(n if getattr(self, n) else "1" for n in "BHMN")
 
     @classmethod
-    def parse(cls, text: str, requires_grad: bool = False, dtype: str | None = None) -> Bias:
+    def parse(
+        cls,
+        text: str,
+        requires_grad: bool = False,
+        dtype: str | None = None,
+        forbids: bool = False,
+    ) -> Bias:
         """Reads `1,H,M,N`.
 
         Raises:
@@ -41,7 +51,7 @@ class Bias:
         if len(parts) != 4 or any(p not in ("1", n) for p, n in zip(parts, "BHMN", strict=False)):
             raise ValueError(f"bias shape {text!r}: write B,H,M,N with 1 where it broadcasts")
         flags = {n: p == n for p, n in zip(parts, "BHMN", strict=True)}
-        return cls(**flags, requires_grad=requires_grad, dtype=dtype)
+        return cls(**flags, requires_grad=requires_grad, dtype=dtype, forbids=forbids)
 
 
 @dataclass(frozen=True)

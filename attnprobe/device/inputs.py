@@ -197,4 +197,8 @@ def _bias(case: Case, normal: Callable[[tuple[int, ...]], Tensor]) -> Tensor | N
     shape, bias = case.bias_shape, case.score.bias
     if shape is None or bias is None:
         return None
-    return normal(shape).to(getattr(torch, bias.dtype or case.dtype)).to(case.device)
+    drawn = normal(shape)
+    if bias.forbids:
+        drawn = torch.zeros_like(drawn).masked_fill(drawn < 0, -torch.inf)
+        drawn[..., 0] = 0.0
+    return drawn.to(getattr(torch, bias.dtype or case.dtype)).to(case.device)

@@ -117,6 +117,12 @@ def _bias(case: Case) -> str:
     names = zip("BHMN", ("B", "Hq", "Mq", "Mkv"), strict=True)
     shape = ", ".join(size if getattr(bias, dim) else "1" for dim, size in names)
     kind = f"torch.{bias.dtype}" if bias.dtype else "dtype"
+    if bias.forbids:
+        return (
+            f"bias = torch.randn({shape}, generator=generator@)\n"
+            "bias = torch.zeros_like(bias).masked_fill(bias < 0, -torch.inf)\n"
+            f"bias[..., 0] = 0.0\nbias = bias.to({kind}).to(device)"
+        )
     return f"bias = torch.randn({shape}, generator=generator@).to({kind}).to(device)"
 
 

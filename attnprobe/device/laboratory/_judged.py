@@ -7,7 +7,7 @@ from dataclasses import replace
 from attnprobe.core.parity import Failure
 from attnprobe.device import reference
 from attnprobe.device.inputs import Inputs, Outputs
-from attnprobe.device.numerics.judge import judge
+from attnprobe.device.numerics.conventions import judge_under
 from attnprobe.device.subject import Subject
 
 ACCURACY = ("accuracy", "nonfinite", "leak", "empty_rows")
@@ -22,7 +22,9 @@ def failures(
     truth: reference.Reference,
 ) -> tuple[Failure, ...]:
     """What is wrong with the outputs of these inputs."""
-    return judge(outputs, inputs, truth, subject.backend.contract(inputs.case)).failures
+    backend = subject.backend
+    contract = backend.contract(inputs.case)
+    return judge_under(backend.empty_rows, outputs, inputs, truth, contract).failures
 
 
 def usual(subject: Subject) -> tuple[Failure, ...]:

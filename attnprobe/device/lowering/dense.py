@@ -93,7 +93,9 @@ def lower(inputs: Inputs) -> Lowered | Refusal:
     """
     case = inputs.case
     reasons = lacks(case, "a dense mask", "softcap")
-    summed = case.score.bias is not None or case.score.alibi
+    bias = case.score.bias
+    forbids = bias is not None and bias.forbids and case.mask_form == "dense-bool"
+    summed = (bias is not None and not forbids) or case.score.alibi
     if case.mask_form == "dense-bool" and summed:
         reasons.append("mask_form=dense-bool: a boolean mask cannot carry a bias or ALiBi")
     if reasons:
@@ -101,5 +103,15 @@ def lower(inputs: Inputs) -> Lowered | Refusal:
     if case.mask_form == "best" and not summed and case.mask.is_none and case.lengths is None:
         return Lowered()
     as_float = summed or case.mask_form == "dense-float"
-    mask = additive(inputs) if as_float else allowed(case, inputs.q.device)
+    mask = additive(inputs) if as_float else _boolean(inputs)
     return Lowered({"attn_mask": mask}, text(mask), nbytes(mask))
+
+
+def _boolean(inputs: Inputs) -> Tensor:
+    """The mask, and with it what a bias forbids; as narrow as the bias where nothing else does."""
+    case = inputs.case
+    if inputs.bias is None:
+        return allowed(case, inputs.q.device)
+    own = inputs.bias == 0
+    alone = case.mask.is_none and case.lengths is None
+    return own if alone else own & allowed(case, inputs.q.device)
