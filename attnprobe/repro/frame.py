@@ -64,6 +64,7 @@ def script(case: Case, call: Call, told: Told, question: str) -> str:
         reference=_reference(case),
         wanted=repr(_wanted(case)).replace("'", '"'),
         given="{%s}" % ", ".join(f'"{name}": {name}' for name in names),  # noqa: UP031 - braces
+        differentiates="run(" in question,
         question=question,
     )
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"

@@ -96,20 +96,23 @@ def summed(case: Case) -> bool:
 
 def additive(case: Case, masked: str = "-torch.inf") -> str:
     """Lines that make `mask`, what is added to the logits: bias, ALiBi and `masked`, in one tensor."""
-    found = []
-    if case.score.bias is not None:
-        found.append("mask = bias")
-    else:
-        found.append("mask = torch.zeros(1, 1, 1, 1, dtype=dtype, device=device)")
+    start = "torch.zeros(1, 1, 1, 1, dtype=dtype, device=device)"
+    mask = "bias" if case.score.bias is not None else start
     if case.score.alibi:
-        found += [
-            "exact = mask.float() + alibi",
-            "rounded = exact.to(mask.dtype)",
-            "mask = rounded if torch.equal(rounded.float(), exact) else exact",
-        ]
+        exact = (
+            f"mask = {mask}\n"
+            "exact = mask.float() + alibi\n"
+            "rounded = exact.to(mask.dtype)\n"
+            "mask = rounded if torch.equal(rounded.float(), exact) else exact"
+        )
+        return (
+            f"{exact}\nmask = torch.where(allowed, mask, {masked})"
+            if needs_allowed(case)
+            else exact
+        )
     if needs_allowed(case):
-        found.append(f"mask = torch.where(allowed, mask, {masked})")
-    return "\n".join(found)
+        return f"mask = torch.where(allowed, {mask}, {masked})"
+    return f"mask = {mask}"
 
 
 def dense(case: Case) -> tuple[str, str]:

@@ -15,12 +15,18 @@ from attnprobe.repro.calls.base import quoted
 
 _TRUTH = """\
 exact = {name: t.double() for name, t in given.items()}
-truth = run(reference, dout.double(), **exact)
-got = run(attention, **given)
+{runs}
 error = {name: t.double() - truth[name] for name, t in got.items() if t is not None}
 {empty}for name, e in error.items():
     relative = e.norm() / truth[name].norm()
     print(f"{name:6} largest error {e.abs().max():.3e}, relative error {relative:.3e}")"""
+
+_RUNS = """\
+truth = run(reference, dout.double(), **exact)
+got = run(attention, **given)"""
+
+_FORWARD = """\
+truth, got = {"out": reference(**exact)}, {"out": attention(**given)}"""
 
 _EMPTY = """\
 empty = ~allowed.any(-1, keepdim=True)  # rows without keys, for which libraries differ
@@ -95,7 +101,8 @@ def _numbers(case: Case, parity: Parity) -> str:
             if name in QUANTITIES and name != "lse"
         ]
     listed = "\n".join(f"    {check}," for check in checks)
-    truth = _TRUTH.replace("{empty}", _EMPTY if pairs.may_be_empty(case) else "")
+    truth = _TRUTH.replace("{runs}", _RUNS if case.wants_backward else _FORWARD)
+    truth = truth.replace("{empty}", _EMPTY if pairs.may_be_empty(case) else "")
     return f"{truth}\n\nchecks = [\n{listed}\n]\n{_VERDICT}"
 
 

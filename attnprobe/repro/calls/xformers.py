@@ -40,7 +40,7 @@ def write(case: Case, backend: str) -> Call:
     if name:
         names = sorted({name, "BlockDiagonalMask"} if "BlockDiagonalMask." in made else {name})
         imports.append(f"from xformers.ops.fmha.attn_bias import {', '.join(names)}")
-    backward = f'getattr({operator}, "BwOp", None)' if operator else ""
+    backward = "None" if operator == "triton_splitk" else f"{operator}.BwOp"  # it has forward only
     said = [
         f"attn_bias={bias}" if bias else "",
         f"p={case.dropout_p!r}" if case.dropout_p else "",
