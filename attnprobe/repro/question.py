@@ -23,10 +23,11 @@ error = {name: t.double() - truth[name] for name, t in got.items() if t is not N
 
 _RUNS = """\
 truth = run(reference, dout.double(), **exact)
-got = run(attention, **given)"""
+{seed}got = run(attention, **given)"""
 
 _FORWARD = """\
-truth, got = {"out": reference(**exact)}, {"out": attention(**given)}"""
+truth = {"out": reference(**exact)}
+{seed}got = {"out": attention(**given)}"""
 
 _EMPTY = """\
 empty = ~allowed.any(-1, keepdim=True)  # rows without keys, for which libraries differ
@@ -90,11 +91,13 @@ def _numbers(case: Case, parity: Parity) -> str:
             why="libraries hand it out in ways that differ from the call examined here",
         )
     checks += [line for kind in sorted(kinds) if kind in _KINDS for line in _KINDS[kind](case)]
+    if "nonfinite" in kinds and not checks:  # with dropout there is no number to be held against
+        checks = [_nonfinite(name) for name in ("out", *(f"d{n}" for n in _wanted(case)))]
     if not checks:
         checks = [
             _check(
                 f"relative error of {name}",
-                f'error["{name}"].norm() / truth["{name}"].norm()',
+                f'error["{name}"].norm() / (truth["{name}"].norm() + 1e-30)',
                 quantity.relative_error / quantity.ratio if quantity.ratio else 0.0,
             )
             for name, quantity in parity.quantities.items()
@@ -102,6 +105,8 @@ def _numbers(case: Case, parity: Parity) -> str:
         ]
     listed = "\n".join(f"    {check}," for check in checks)
     truth = _TRUTH.replace("{runs}", _RUNS if case.wants_backward else _FORWARD)
+    seed = f"torch.manual_seed({case.seed})\n" if case.dropout_p else ""
+    truth = truth.replace("{seed}", seed)
     truth = truth.replace("{empty}", _EMPTY if pairs.may_be_empty(case) else "")
     return f"{truth}\n\nchecks = [\n{listed}\n]\n{_VERDICT}"
 
@@ -114,8 +119,7 @@ def _failed(name: str, quantity: Quantity) -> list[str]:
     if name == "lse":
         return []
     if quantity.nonfinite:
-        seen = f'(~got["{name}"].isfinite() & truth["{name}"].isfinite()).sum()'
-        return [_check(f"NaN and inf in {name}", seen, 0)]
+        return [_nonfinite(name)]
     spot = quantity.spot
     if spot is None or not _SPOT.fullmatch(spot.at):
         limit = quantity.relative_error / max(quantity.ratio, 1.0)
@@ -133,6 +137,15 @@ def _failed(name: str, quantity: Quantity) -> list[str]:
             exact = f'truth["{name}"][{spot.at}]'
             seen = f"(({there} * {exact}).sum() / {exact}.square().sum()).abs()"
             return [_check(f"gain of {name}[{spot.at}]", seen, spot.limit)]
+
+
+def _wanted(case: Case) -> tuple[str, ...]:
+    return case.grads if case.wants_backward else ()
+
+
+def _nonfinite(name: str) -> str:
+    """Where the truth is finite; rows without keys are zero there, and are another matter."""
+    return _check(f"NaN and inf in {name}", f'(~error["{name}"].isfinite()).sum()', 0)
 
 
 def _empty_rows(case: Case) -> list[str]:

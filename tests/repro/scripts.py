@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from attnprobe.device.answer import answer
 ROOT = Path(__file__).parents[2]
 
 
+_numbers = itertools.count()
+
+
 def record(case: Case, backend: str, question: str = "check") -> Record:
     """A trial answered in this process."""
     trial = Trial(case, backend, question)
@@ -30,9 +34,10 @@ def record(case: Case, backend: str, question: str = "check") -> Record:
 
 def executed(text: str) -> dict[str, Any]:
     """What a script leaves behind; `status` is what it exited with."""
-    module = types.ModuleType("script")  # dynamo looks up the module of a function
+    # dynamo looks up the module of a function by its name, and remembers it
+    module = types.ModuleType(f"script_{next(_numbers)}")
     names = vars(module)
-    sys.modules["script"] = module
+    sys.modules[module.__name__] = module
     mode = torch.are_deterministic_algorithms_enabled()
     try:
         with contextlib.redirect_stdout(io.StringIO()) as printed:

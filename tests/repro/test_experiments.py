@@ -43,6 +43,15 @@ class attention(Attention):
 """,
     "dropout": "from tests.mutation.memory import DropoutOtherInBackward as attention",
     "ends": "from tests.mutation.memory import SecondBatchWrong as attention",
+    "interleaved": """
+from tests.mutation.base import Attention
+class attention(Attention):
+    def delta(self, dout, out, P, dP):
+        return (dout * self.latest).sum(-1, keepdim=True)
+    def output(self, P, v):
+        self.latest = super().output(P, v)
+        return self.latest
+""",
     "backward-twice": """
 from tests.mutation.base import Attention
 class attention(Attention):
