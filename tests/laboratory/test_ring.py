@@ -25,6 +25,8 @@ from attnprobe.device.subject import Subject
 Change = Callable[[Tensor], Tensor]
 
 CASE = Case(B=2, Hq=4, Hkv=4, Mq=70, Mkv=70, K=16, Kv=16, dtype="float32")
+TALL = CASE.edit(Mq=90, mask=masks.parse("causal(align=bottom-right)"))
+"""Twenty queries without any key."""
 CAUSAL = CASE.edit(mask=masks.parse("causal", square=True))
 
 
@@ -67,7 +69,7 @@ def one(backend: Backend, case: Case = CAUSAL) -> Failure:
     return found[0]
 
 
-@pytest.mark.parametrize("case", [CASE, CAUSAL, CASE.edit(Mq=33, Mkv=91)])
+@pytest.mark.parametrize("case", [CASE, CAUSAL, TALL, CASE.edit(Mq=33, Mkv=91)])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("family", ["normal", "large-logits", "very-negative-lse", "cancelling"])
 def test_a_right_kernel_can_be_merged(case: Case, dtype: str, family: str) -> None:
@@ -77,11 +79,14 @@ def test_a_right_kernel_can_be_merged(case: Case, dtype: str, family: str) -> No
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_flash_kernel_of_this_cpu_is_accurate_enough(seed: int) -> None:
-    """What it has for rows without keys is another matter, seen below."""
+    """In bfloat16 and with grouped heads."""
     case = CAUSAL.edit(dtype="bfloat16", seed=seed, Hkv=2)
-    found = examined(backends.load("sdpa-flash"), case)
-    assert isinstance(found, tuple)
-    assert {failure.kind for failure in found} <= {"lse_empty"}
+    assert examined(backends.load("sdpa-flash"), case) == ()
+
+
+def test_the_flash_kernel_of_this_cpu_has_0_for_rows_without_keys() -> None:
+    """Seen with torch 2.13; SDPA does not show it."""
+    assert one(backends.load("sdpa-flash"), TALL).kind == "lse_empty"
 
 
 def test_base_two_is_named() -> None:
@@ -126,14 +131,14 @@ def test_a_common_shift_cancels() -> None:
 @pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
 def test_weight_for_rows_without_keys_is_found(value: float) -> None:
     """0 weighs e^0, and infinity makes NaN of everything."""
-    found = one(Merging(lse=lambda t: torch.where(t.isneginf(), value, t)))
+    found = one(Merging(lse=lambda t: torch.where(t.isneginf(), value, t)), TALL)
     assert found.kind == "lse_empty"
     assert f"{value:g}" in found.message
 
 
 def test_a_very_negative_number_serves_as_minus_infinity() -> None:
     """Its weight is 0 too."""
-    assert examined(Merging(lse=lambda t: t.clamp(min=-1e30)), CAUSAL) == ()
+    assert examined(Merging(lse=lambda t: t.clamp(min=-1e30)), TALL) == ()
 
 
 def test_without_a_log_sum_exp_nothing_is_said() -> None:

@@ -45,7 +45,14 @@ COMPARED = (
 )
 """Kinds of failure that a comparison with the reference finds."""
 
-_OTHER_NAMES = {"mask": "mask-decode", "scaling": "power-of-two", "alias": "inplace"}
+_OTHER_NAMES = {
+    "mask": "mask-decode",
+    "scaling": "power-of-two",
+    "alias": "inplace",
+    "lse_base": "ring",
+    "lse_layout": "ring",
+    "lse_empty": "ring",
+}
 """Kinds of failure that are not called after the experiment which finds them."""
 
 Examine = Callable[["Subject"], tuple[Failure, ...] | Skipped]

@@ -4,8 +4,11 @@ Ring attention (Liu et al., arXiv:2310.01889) and every other way to split the k
 log-sum-exp. Here the ranks of a ring are one process: rank r of P owns chunks r and 2P - 1 - r of the
 sequence, so that a causal mask costs all ranks the same, each pair of a query chunk and a key chunk is
 one call, and the results are merged in float64, which adds no error of its own. Finds a log-sum-exp in
-another base or layout, one that is too coarse to weigh by, and one that gives weight to a chunk of
-which a row may attend no key.
+another base or layout, and one that is too coarse to weigh by.
+
+No row of such a ring is without keys. Where windows or documents are split, rows are; a case of causal
+attention aligned bottom-right with more queries than keys asks for that: does a chunk that a row may
+not attend leave the others alone?
 
 A right kernel is not blamed, because the bound of the merge follows from the bounds of its parts. With
 weights w_i, exact partial outputs O_i, their errors at most b_i, those of the log-sum-exps at most l_i
@@ -35,7 +38,7 @@ from attnprobe.device.laboratory import Skipped
 from attnprobe.device.numerics import contracts
 from attnprobe.device.numerics.bounds import bound
 from attnprobe.device.numerics.ties import ties
-from attnprobe.device.subject import Declined, Subject
+from attnprobe.device.subject import Subject
 
 RANKS = 2
 CHUNKS = 2 * RANKS
@@ -62,11 +65,13 @@ class Part:
 
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
-    """A ring of two ranks, then a chunk of which some rows attend no key."""
+    """A ring of two ranks, or a chunk of which some rows attend no key."""
     case = subject.case
     why = _unsuited(case)
     if why:
         return Skipped(why)
+    if case.Mq > case.Mkv and not case.mask.is_none:
+        return _empty_rows(subject)
     rows, columns = case.Mq // CHUNKS, case.Mkv // CHUNKS
     for c in range(CHUNKS):
         parts = []
@@ -80,7 +85,7 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
         found = _judged(parts)
         if found:
             return (found,)
-    return _empty_rows(subject, rows, columns)
+    return ()
 
 
 def _unsuited(case: Case) -> str:
@@ -91,7 +96,8 @@ def _unsuited(case: Case) -> str:
         return "with dropout, parts do not add up"
     if case.score.alibi or case.score.bias is not None:
         return "rings are tried without biases, which depend on where a chunk lies"
-    if not case.mask.is_none and not (case.mask.is_causal and case.Mq == case.Mkv):
+    late = case.mask.is_causal and case.mask.align == "bottom-right" and case.Mq > case.Mkv
+    if not case.mask.is_none and not late and not (case.mask.is_causal and case.Mq == case.Mkv):
         return "rings are tried with full attention, and causal attention of equal lengths"
     if min(case.Mq, case.Mkv) < 2 * CHUNKS:
         return f"Mq={case.Mq} and Mkv={case.Mkv} are too short for {CHUNKS} chunks"
@@ -182,16 +188,16 @@ def _blame(parts: list[Part]) -> str:
     return ""
 
 
-def _empty_rows(subject: Subject, rows: int, columns: int) -> tuple[Failure, ...]:
-    """A chunk of which the first rows attend nothing, merged with one that all attend."""
-    few = min(rows, columns) // 2
-    try:
-        nothing = _part(subject, _chunk(subject.inputs, LATE, (0, rows), (0, few)))
-    except Declined:
-        return ()
-    whole = _part(subject, _chunk(subject.inputs, NONE, (0, rows), (columns, columns)))
-    if not isinstance(nothing, Part) or not isinstance(whole, Part):
-        return ()
+def _empty_rows(subject: Subject) -> tuple[Failure, ...] | Skipped:
+    """Keys of which the first rows attend none, merged with keys that all attend."""
+    case = subject.case
+    everything = (0, case.Mq), (0, case.Mkv)
+    nothing = _part(subject, _chunk(subject.inputs, LATE, *everything))
+    whole = _part(subject, _chunk(subject.inputs, NONE, *everything))
+    if not isinstance(nothing, Part):
+        return nothing
+    if not isinstance(whole, Part):
+        return whole
     if _excess([nothing, whole], [nothing.lse, whole.lse]) <= 1.0:
         return ()
     empty = nothing.lse_truth.isneginf()
