@@ -142,6 +142,19 @@ def place(workload: Workload, device: str, seed: int) -> tuple[Call, ...]:
     return calls
 
 
+def plain(calls: Iterable[Call]) -> tuple[Call, ...]:
+    """The calls with normal inputs in plain memory that ask whether a result is right.
+
+    What a first report checks: every mask and score. Awkward inputs, layouts and experiments are
+    `attnprobe check`'s.
+    """
+    return tuple(
+        call
+        for call in calls
+        if "check" in call.ask and call.case.family == "normal" and call.case.layout == "BHMK"
+    )
+
+
 def is_wrong(record: Record) -> bool:
     """True when a backend ran and was wrong."""
     outcome = record.outcome

@@ -54,7 +54,7 @@ def report(
         here = survey.device(device, environment) if usable else "cpu"
         survey_.backends(names, here, launch=usable)
         if usable:
-            checks = plan.trials(plan.place(checked, here, seed), names, "check")
+            checks = plan.trials(plan.plain(plan.place(checked, here, seed)), names, "check")
             times = plan.trials(plan.place(timed, here, seed), names, "time")
             plain, compiled = survey_.split(checks)
             survey_.check("checking", plain, CHECK_SHARE * (budget - survey_.seconds))
