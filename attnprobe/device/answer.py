@@ -111,7 +111,7 @@ def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
     truth = remembered.truth(subject.case)
     convention = subject.backend.empty_rows
     parity = judge_under(convention, outputs, subject.inputs, truth, subject.contract)
-    parity = explain(parity, outputs, subject.inputs, truth)
+    parity = explain(parity, outputs, subject.inputs, truth, subject.run)
     complaints = prepared.complaints()
     if not complaints:
         return parity

@@ -59,6 +59,8 @@ class Screen:
         A variant that changes an output that is right helps nothing either.
         """
         outputs = variant.undo(self.seen.outputs)
+        if variant.drawn is not None:
+            return 0.0
         if outputs.out.shape != self.seen.outputs.out.shape:
             return 0.0  # other dimensions: to be judged in full
         left = {n: self._distance(n, outputs, variant.inputs) for n in self.before}

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from attnprobe.core.case import Case
 from attnprobe.core.parity import QUANTITIES, Parity
 from attnprobe.device.inputs import Inputs, Outputs
+from attnprobe.device.numerics.exact import Run
 from attnprobe.device.reference import Reference
 
 
@@ -28,6 +31,7 @@ class Variant:
             heads. Its tensors may be float64.
         of: The quantities that the variant speaks of.
         contract: Another contract than the one of the trial to judge by; empty for the same.
+        drawn: The pairs that dropout kept, where the problem has dropout.
     """
 
     says: str
@@ -35,6 +39,7 @@ class Variant:
     undo: Callable[[Outputs], Outputs] = as_they_are
     of: tuple[str, ...] = QUANTITIES
     contract: str = ""
+    drawn: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Seen:
         parity: The verdict.
         unexplained: Quantities whose failures nothing explains so far.
         earlier: Cases that this process checked before, oldest first.
+        run: Launches the backend on other tensors of the case; None where that cannot be.
     """
 
     inputs: Inputs
@@ -57,3 +63,4 @@ class Seen:
     parity: Parity
     unexplained: tuple[str, ...]
     earlier: tuple[Case, ...] = ()
+    run: Run | None = None

@@ -10,6 +10,7 @@ from attnprobe.core.outcome import Measured
 from attnprobe.core.parity import QUANTITIES, Failure, Parity, Quantity
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
+from attnprobe.report.compose.explained import explained
 from attnprobe.report.compose.glyphs import WRONG
 from attnprobe.report.document import (
     Block,
@@ -65,9 +66,10 @@ def _backend(backend: str, records: list[Record], name: Callable[[Case], str]) -
         _sentence(name(r.trial.case), failure)
         for r, p in judged
         for failure in p.failures
-        if not (rows and failure.kind == "accuracy" and not failure.hypothesis)  # the table has it
+        if not (rows and failure.kind == "accuracy")  # the table has it
     )
-    return (title, *_numbers(worst_first), *_sentences(tuple(said)))
+    causes = explained([(r, p.failures) for r, p in judged], name)
+    return (title, *_numbers(worst_first), *_sentences(causes), *_sentences(tuple(said)))
 
 
 def _order(name: str) -> int:
@@ -110,7 +112,7 @@ def _rank(ratio: float) -> float:
 
 def _sentence(case: str, failure: Failure) -> Inline:
     said = f"{failure.kind} in {case}: {failure.message}"
-    if not failure.hypothesis:
+    if not failure.hypothesis or failure.of:  # those that speak of a quantity are grouped
         return line(said)
     return line(f"{said}; explained by: ", Span(failure.hypothesis, "strong"))
 

@@ -32,13 +32,16 @@ def variants(seen: Seen) -> Iterator[Variant]:
         return
     if not {"dq", "dk"} & set(seen.unexplained):
         return
+    wrong = {f.of for f in seen.parity.failures}
     along, right = mean_key(i), (i.dout.double() * seen.reference.out).sum(-1, keepdim=True)
     if dq is not None and seen.reference.dq is not None:
         error = (dq.double() - seen.reference.dq).nan_to_num(0.0, 0.0, 0.0)
         size = (along**2).sum(-1, keepdim=True)
         D = (error * along).sum(-1, keepdim=True) / size.clamp_min(1e-300) / case.scale
         if float((D - right).norm()) > NEARLY * float(right.norm()):
-            yield _variant(i, "D = rowsum(dO * O) of the backward is wrong, row by row", D, along)
+            spoilt = " (as it is when made from a wrong output)" if "out" in wrong else ""
+            says = f"D = rowsum(dO * O) of the backward is wrong, row by row{spoilt}"
+            yield _variant(i, says, D, along)
             return
     yield _variant(i, "D = rowsum(dO * O) is left out of the backward", right, along)
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attnprobe.device.explainer.hypotheses.scale import scaled
+from attnprobe.device.explainer.hypotheses.scale import scaled, wrong_scales
 from attnprobe.device.explainer.screen import Screen, predict
 from attnprobe.device.explainer.seen import Seen, Variant
 
 KIND = "indirect"
 
 STEPS = 6
+NEARLY = 1e-3
+"""Relative distance to a known wrong scale within which its name is given as well."""
+
 SMALL = 1e-4
 """Relative step of the difference quotient: far above float64's noise, far below any curvature."""
 
@@ -38,5 +41,9 @@ def variants(seen: Seen) -> Iterator[Variant]:
             return
         factor += max(-0.5 * factor, min(float((error * slope).sum()) / size, factor))
     if abs(factor - 1.0) > SMALL:
+        known = wrong_scales(seen.inputs.case).items()
+        near = (says for says, s in known if abs(s - right * factor) < NEARLY * abs(s))
         problem = scaled(seen.inputs, right * factor)
-        yield Variant(f"the scale is {factor:.5g} times the right one", problem)
+        number = f"the scale is {factor:.5g} times the right one"
+        name = next(near, "")
+        yield Variant(f"nearly {name}: {number}" if name else number, problem)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from attnprobe.core.case import Case
 from attnprobe.device.explainer.seen import Seen, Variant
 from attnprobe.device.inputs import Inputs
 
@@ -18,7 +19,16 @@ KIND = "problem"
 
 def variants(seen: Seen) -> Iterator[Variant]:
     """Scales as kernels get them wrong, where they differ from the right one."""
-    case, right = seen.inputs.case, seen.inputs.case.scale
+    tried = [seen.inputs.case.scale]
+    for says, scale in wrong_scales(seen.inputs.case).items():
+        if not any(math.isclose(scale, other) for other in tried):
+            tried.append(scale)
+            yield Variant(says, scaled(seen.inputs, scale))
+
+
+def wrong_scales(case: Case) -> dict[str, float]:
+    """By what is wrong with them; the most telling words first, where several give one number."""
+    right = case.scale
     wrong = {"the given scale is ignored": case.K**-0.5, "the scale is missing": 1.0}
     wrong["the scale has the wrong sign"] = -right
     if right > 0:
@@ -34,11 +44,7 @@ def variants(seen: Seen) -> Iterator[Variant]:
         padded = -(-case.K // size) * size
         if padded != case.K:
             wrong.setdefault(f"the scale is that of the head dim padded to {padded}", padded**-0.5)
-    tried = [right]
-    for says, scale in wrong.items():
-        if not any(math.isclose(scale, other) for other in tried):
-            tried.append(scale)
-            yield Variant(says, scaled(seen.inputs, scale))
+    return wrong
 
 
 def scaled(inputs: Inputs, scale: float) -> Inputs:
