@@ -1,4 +1,7 @@
-"""Tensors in each other's place: q and k, or k and v."""
+"""Tensors in each other's place: q and k, or k and v.
+
+Where the shapes agree nothing complains; the result has no likeness with the right one.
+"""
 
 from __future__ import annotations
 

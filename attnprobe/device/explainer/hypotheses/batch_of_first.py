@@ -1,4 +1,7 @@
-"""Every batch element computed with q, k or v of the first: a batch stride of 0."""
+"""Every batch element computed with q, k or v of the first: a batch stride of 0.
+
+The first element is right, the others are not; an expanded tensor hides it.
+"""
 
 from __future__ import annotations
 

@@ -33,9 +33,12 @@ def variants(seen: Seen) -> Iterator[Variant]:
     if run is None or case.dropout_p or "out" not in seen.unexplained:
         return
 
-    def seeded(edited: Inputs) -> Outputs:
-        torch.manual_seed(SEED)
+    def seeded(edited: Inputs, seed: int = SEED) -> Outputs:
+        torch.manual_seed(seed)
         return run(edited)
+
+    def other(edited: Inputs) -> Outputs:
+        return seeded(edited, SEED + 1)
 
     with torch.random.fork_rng():
         ones = seeded(replace(inputs, v=torch.ones_like(inputs.v))).out.double()
@@ -43,8 +46,8 @@ def variants(seen: Seen) -> Iterator[Variant]:
         if not float(off.max()) > MOVES or case.Mkv > LAUNCHES * case.Kv:
             return
         kept, again = dropout.drawn(seeded, inputs), dropout.drawn(seeded, inputs)
-        if not torch.equal(kept, again):
-            return
+        if not torch.equal(kept, again) or torch.equal(kept, dropout.drawn(other, inputs)):
+            return  # not ours to seed, or the same pairs whatever the seed
         outputs, factor = seeded(inputs), _factor(seeded, inputs, kept)
     if not factor > 1.0:
         return

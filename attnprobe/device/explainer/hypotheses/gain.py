@@ -72,17 +72,18 @@ def _variant(
 
 def _named(factor: float, name: str, case: Case) -> str:
     s, G = case.scale, case.groups
-    known = {"negated (wrong sign)": -1.0, "counted twice": 2.0, "halved": 0.5}
+    known = {}
+    if G > 1 and name in ("dk", "dv"):
+        known["averaged over the query heads of its group instead of summed"] = 1 / G
+    known |= {"negated (wrong sign)": -1.0, "counted twice": 2.0, "halved": 0.5}
     if s not in (0.0, 1.0):
         if name in ("dq", "dk"):
             known |= {"not multiplied by the scale": 1 / s, "multiplied by the scale twice": s}
         else:
             known |= {"multiplied by the scale": s, "divided by the scale": 1 / s}
         known |= {"multiplied by 1 / sqrt(K)": case.K**-0.5}
-    if G > 1 and name in ("dk", "dv"):
-        known |= {"averaged over the query heads of its group instead of summed": 1 / G}
     known |= {"multiplied by ln 2": math.log(2.0), "multiplied by log2(e)": 1 / math.log(2.0)}
     for says, value in known.items():
         if abs(factor - value) <= 2e-3 * abs(value):
             return says
-    return f"multiplied by {factor:.6g}"
+    return f"multiplied by {factor:.5g}"
