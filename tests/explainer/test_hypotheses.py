@@ -118,7 +118,7 @@ PLANTED: list[tuple[type[Attention], Case, str, str]] = [
 def test_the_right_cause_is_named(
     explained: Explained, bug: type[Attention], case: Case, of: str, says: str
 ) -> None:
-    """With the error before, which is too large where it is a matter of size, and after, which is not."""
+    """With the error before, too large where it is a matter of size, and after, which is not."""
     failures = [f for f in explained(bug(), case).failures if f.of == of]
     assert failures
     for failure in failures:
