@@ -16,14 +16,14 @@ CASE = Case(
     B=2,
     Hq=2,
     Hkv=2,
-    Mq=33,
-    Mkv=33,
+    Mq=40,
+    Mkv=40,
     K=16,
     Kv=16,
     dtype="float32",
     device="cpu",
     passes="fwd",
-    lengths=Lengths((33, 33), (33, 0)),
+    lengths=Lengths((40, 40), (40, 0)),
 )
 
 BUG = KnownBug(
@@ -31,7 +31,7 @@ BUG = KnownBug(
     sources=("pytorch#190486",),
     versions=(Versions("torch"),),
     suspects=ask(CASE, "mha-fast-path"),
-    controls=ask(CASE, "mha-fast-path", edits={"lengths": Lengths((33, 33), (33, 1))}),
+    controls=ask(CASE, "mha-fast-path", edits={"lengths": Lengths((40, 40), (40, 1))}),
     reading=nan_without_keys,
     way_out="torch.backends.mha.set_fastpath_enabled(False)",
 )

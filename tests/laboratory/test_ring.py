@@ -89,9 +89,11 @@ def test_the_flash_kernel_of_this_cpu_is_accurate_enough(seed: int) -> None:
     assert examined(backends.load("sdpa-flash"), case) == ()
 
 
-def test_the_flash_kernel_of_this_cpu_has_0_for_rows_without_keys() -> None:
-    """Seen with torch 2.13; SDPA does not show it."""
-    assert one(backends.load("sdpa-flash"), TALL).kind == "lse_empty"
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_flash_kernel_of_this_cpu_has_0_for_rows_without_keys(dtype: str) -> None:
+    """Seen with torch 2.13; SDPA does not show it. Among many keys too."""
+    case = TALL.edit(Mq=300, Mkv=200, dtype=dtype)
+    assert one(backends.load("sdpa-flash"), case).kind == "lse_empty"
 
 
 def test_base_two_is_named() -> None:

@@ -42,6 +42,9 @@ from attnprobe.device.subject import Subject
 
 RANKS = 2
 CHUNKS = 2 * RANKS
+FEW = 2
+"""Keys of the chunk that all rows attend, where the other chunk has rows without any: beside many keys
+a weight of e^0 would drown in the roundings of 16 bits."""
 CAUSAL = Mask(None, 0, "top-left")
 LATE = Mask(None, 0, "bottom-right")
 """With fewer keys than queries, the first queries attend none of them."""
@@ -191,9 +194,9 @@ def _blame(parts: list[Part]) -> str:
 def _empty_rows(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """Keys of which the first rows attend none, merged with keys that all attend."""
     case = subject.case
-    everything = (0, case.Mq), (0, case.Mkv)
-    nothing = _part(subject, _chunk(subject.inputs, LATE, *everything))
-    whole = _part(subject, _chunk(subject.inputs, NONE, *everything))
+    rows = (0, case.Mq)
+    nothing = _part(subject, _chunk(subject.inputs, LATE, rows, (0, case.Mkv)))
+    whole = _part(subject, _chunk(subject.inputs, NONE, rows, (0, FEW)))
     if not isinstance(nothing, Part):
         return nothing
     if not isinstance(whole, Part):
