@@ -11,6 +11,7 @@ from attnprobe.report import plain
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import REFUSED_BY, cases, describe
 from attnprobe.report.compose.glyphs import BROKEN, REFUSED, REROUTED, RIGHT, WRONG, state
+from attnprobe.report.compose.symptoms import symptom
 from attnprobe.report.compose.timing import fastest, ranked
 from attnprobe.report.document import (
     Block,
@@ -72,9 +73,7 @@ def _wrong(report: Report) -> tuple[Inline, ...]:
     launched = [f for f in report.backends if f.fact == "wrong" and f.name not in found]
     return (
         *(
-            line(
-                Span("✗ ", "bad"), code(backend), f" is wrong in {len(same)} trials, ", cases(same)
-            )
+            line(Span("✗ ", "bad"), code(backend), f" is wrong in {len(same)} trials: {_how(same)}")
             for backend, same in found.items()
         ),
         *(
@@ -84,6 +83,12 @@ def _wrong(report: Report) -> tuple[Inline, ...]:
             for f in launched
         ),
     )
+
+
+def _how(records: list[Record]) -> str:
+    """What is wrong, and where, for records that fail alike."""
+    alike = reading.grouped(records, symptom)
+    return "; ".join(f"{what} ({cases(same, 3)})" for what, same in alike.items())
 
 
 def _broken(report: Report) -> tuple[Inline, ...]:
