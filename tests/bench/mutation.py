@@ -86,7 +86,11 @@ def bench(rows: list[Row], workload: Workload, seeds: int = 1, rivals: bool = Fa
     """Runs every case for each seed; wrong callables see the first seed alone."""
     for seed in range(seeds):
         present = [row for row in rows if not (row.wrong and seed)]
-        for call in workload.on("cpu", seed).calls:
+        calls = workload.on("cpu", seed).calls
+        for n, call in enumerate(calls):
+            if n % 20 == 0:
+                left = [row.name.rpartition(":")[2] for row in rows if row.wrong and not row.first]
+                print(f"seed {seed}, case {n} of {len(calls)}; not caught:", *left, file=sys.stderr)
             for row in present:
                 _trials(row, call)
             if rivals and "check" in call.ask and not call.case.dropout_p:

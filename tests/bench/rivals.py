@@ -74,7 +74,8 @@ class Rivals:
         return True
 
     def _allclose(self, name: str, x: Tensor, expected: Tensor) -> bool:
-        return x.shape == expected.shape and torch.allclose(x, expected, atol=1e-2)
+        alike = (x.shape, x.dtype) == (expected.shape, expected.dtype)
+        return alike and torch.allclose(x, expected, atol=1e-2)
 
     def _twice(self, name: str, x: Tensor, expected: Tensor) -> bool:
         precise = getattr(self.precise, name)
