@@ -17,6 +17,7 @@ import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
@@ -106,8 +107,10 @@ def _trials(row: Row, call: Call) -> None:
 
 
 def _outcome(trial: Trial) -> Outcome:
+    """As in a child; why a result is wrong is not asked here, which takes seconds."""
     phases = Phases(lambda phase: None)
-    return guarded(lambda: answer(trial, phases.announce), phases)
+    with patch("attnprobe.device.answer.explain", lambda parity, *told: parity):
+        return guarded(lambda: answer(trial, phases.announce), phases)
 
 
 def _compare(rows: list[Row], case: Case) -> None:
