@@ -13,6 +13,7 @@ from attnprobe.errors import UsageError
 from attnprobe.report.compose.broken import describe
 from attnprobe.worker.host import Worker
 
+LEVELS = ("quick", "full")
 DEADLINE_S = 60.0
 SHOWN = 5
 
@@ -50,9 +51,8 @@ class Laboratory:
             UsageError: No such level, mask or dtype.
             UnusableHost: There is no such device, or no torch.
         """
-        if f"check-{level}" not in profiles.names():
-            levels = [n.partition("-")[2] for n in profiles.names() if n.startswith("check-")]
-            raise UsageError(f"there is no level {level!r}", fix=f"one of {', '.join(levels)}")
+        if level not in LEVELS:
+            raise UsageError(f"there is no level {level!r}", fix=f"one of {', '.join(LEVELS)}")
         wanted = plan.choose(profiles.load(f"check-{level}"), masks, dtypes)
         return plan.trials(plan.place(wanted, self.device(device), seed), [backend])
 

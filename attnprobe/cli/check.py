@@ -76,7 +76,9 @@ def check(
             survey_.check("looking for known bugs", asked)
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)
-    next_step(f"attnprobe render {path} --format md", "attnprobe report")
+    first = next((record.trial.id for record in report.records if plan.is_wrong(record)), "")
+    script = [f"attnprobe repro {path} {first} -o repro.py"] if first else []
+    next_step(*script, f"attnprobe render {path} --format md", "attnprobe report")
     raise typer.Exit(plan.verdict(report))
 
 

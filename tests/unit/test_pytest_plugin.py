@@ -52,13 +52,13 @@ def test_an_item_for_every_question(run: Run, answers: Any):
     result = run("--attnprobe", "kernel.py:mine", "--collect-only", "-q")
     listed = [line for line in result.outlines if "kernel.py:mine[" in line]
     assert len(listed) == len(set(listed)) > 50
-    assert any("[decode-float16-check]" in line for line in listed)
+    assert any("[alibi-float16-check]" in line for line in listed)
 
 
 def test_a_wrong_kernel_fails_with_the_words_of_check(run: Run, answers: Any):
     """Failure, hypothesis and contract are shown, no traceback of the plugin; -k chooses."""
     answers(lambda trial: WRONG if trial.case.dtype == "float16" else RIGHT)
-    result = run("--attnprobe", "kernel.py:mine", "-k", "decode or softcap")
+    result = run("--attnprobe", "kernel.py:mine", "-k", "alibi or softcap")
     result.assert_outcomes(passed=4, failed=2, deselected=None)
     result.stdout.fnmatch_lines(
         ["*leak: key 5 leaks; explained by: window off by one", "held to the contract fused_tc*"]
@@ -69,7 +69,7 @@ def test_a_wrong_kernel_fails_with_the_words_of_check(run: Run, answers: Any):
 def test_a_refusal_is_skipped_with_its_reason(run: Run, answers: Any):
     """What the callable does not take is neither right nor wrong."""
     answers(lambda trial: Refused("library", ("no float16 here",)))
-    result = run("--attnprobe", "kernel.py:mine", "-k", "decode", "-rs")
+    result = run("--attnprobe", "kernel.py:mine", "-k", "alibi", "-rs")
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines(["*no float16 here*"])
 
@@ -77,7 +77,7 @@ def test_a_refusal_is_skipped_with_its_reason(run: Run, answers: Any):
 def test_a_crash_fails_one_test(run: Run, answers: Any):
     """The death of the child is one test's failure."""
     answers(lambda t: Crashed("forward", "SIGSEGV") if t.case.dtype == "float16" else RIGHT)
-    result = run("--attnprobe", "kernel.py:mine", "-k", "decode")
+    result = run("--attnprobe", "kernel.py:mine", "-k", "alibi")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*crashed in forward: killed by SIGSEGV*"])
 
@@ -93,9 +93,9 @@ def test_an_unknown_level_is_bad_usage(run: Run, answers: Any):
 def test_paths_are_collected_beside(run: Run, answers: Any, pytester: pytest.Pytester):
     """With a path on the command line its tests run too; without one the callables' tests alone."""
     answers(lambda trial: RIGHT)
-    pytester.makepyfile(test_other="def test_decode(): pass")
-    run("--attnprobe", "kernel.py:mine", "-k", "decode").assert_outcomes(passed=3)
-    both = run("--attnprobe", "kernel.py:mine", "-k", "decode", "test_other.py")
+    pytester.makepyfile(test_other="def test_alibi(): pass")
+    run("--attnprobe", "kernel.py:mine", "-k", "alibi").assert_outcomes(passed=3)
+    both = run("--attnprobe", "kernel.py:mine", "-k", "alibi", "test_other.py")
     both.assert_outcomes(passed=4)
 
 
