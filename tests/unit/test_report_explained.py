@@ -29,7 +29,7 @@ def test_a_cause_is_one_line_with_all_that_it_explains() -> None:
         Failure("accuracy", "m", "the scale is missing", "out", "", 50.0, 0.5),
         Failure("accuracy", "m", "the scale is missing", "dq", "", 90.0, 0.2),
     )
-    assert text.count("the scale is missing") == 1
+    assert text.count("explained by: the scale is missing") == 1
     assert "(out, dq in first (fp32), second (fp32); error / bound 90.0x, then 0.500x)" in text
 
 
