@@ -118,7 +118,15 @@ def complaint(record: Record) -> str:
     if parity is None or parity.verdict != "fail":
         return ""
     said = [
-        f"{f.kind}: {f.message}" + (f"; explained by: {f.hypothesis}" if f.hypothesis else "")
+        "; ".join(
+            part
+            for part in (
+                f"{f.kind}: {f.message}",
+                f"explained by: {f.hypothesis}" if f.is_explained else f.hypothesis,
+                f.where and f"where: {f.where}",
+            )
+            if part
+        )
         for f in parity.failures
     ]
     held = f"held to the contract {parity.contract}; it meets {parity.numerics_class or 'none'}"

@@ -21,7 +21,12 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 RIGHT = Measured("", Parity("pass", "fused_tc"))
 WRONG = Measured(
-    "", Parity("fail", "fused_tc", failures=(Failure("leak", "key 5 leaks", "window off by one"),))
+    "",
+    Parity(
+        "fail",
+        "fused_tc",
+        failures=(Failure("leak", "key 5 leaks", "window off by one", error_after=0.5),),
+    ),
 )
 Run = Callable[..., pytest.RunResult]
 
