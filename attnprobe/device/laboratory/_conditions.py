@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,18 +10,22 @@ import torch
 
 
 @contextmanager
-def deterministic() -> Iterator[None]:
+def deterministic(strict: bool = True) -> Iterator[None]:
     """Deterministic algorithms, and NaN in all memory that torch hands out without writing to it.
 
     Source: torch.utils.deterministic.fill_uninitialized_memory, which acts in this mode alone.
-    Operations that have no deterministic form raise.
+
+    Args:
+        strict: Operations that have no deterministic form raise; else they run, and memory is filled.
     """
     mode = torch.get_deterministic_debug_mode()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # set by a module property
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=not strict)
     torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined] # as above
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         torch.set_deterministic_debug_mode(mode)
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined] # as above

@@ -34,13 +34,9 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
         littered = subject.launch(prepared).outputs
     found += _changed(base, again, littered)
     try:
-        with deterministic():
+        with deterministic(strict=False):
             filled = subject.run()
-    except Declined:
-        return tuple(found)
-    except RuntimeError as error:
-        if "deterministic" not in str(error):
-            raise
+    except Declined:  # some kernels refuse in this mode
         return tuple(found)
     return tuple(found) or _nonfinite(base, filled)
 
