@@ -17,7 +17,7 @@ from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.explainer import explain
 from attnprobe.device.inputs import Outputs
 from attnprobe.device.measure import measure, observe, short, unexpected
-from attnprobe.device.numerics.conventions import judge_under
+from attnprobe.device.numerics.conventions import SPOILT, judge_under, spoils
 from attnprobe.device.subject import Declined, Malformed, Subject
 from attnprobe.device.training import parity as training
 
@@ -80,6 +80,9 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
 
 def _examine(name: str, subject: Subject, form: str) -> Measured:
     """What an experiment of the laboratory finds."""
+    convention = subject.backend.empty_rows
+    if spoils(convention, remembered.truth(subject.case)):
+        return Measured(form, Parity("none", subject.contract, unsaid=SPOILT[convention]))
     subject.announce(name)
     try:
         found = laboratory.load(name)(replace(subject, announce=lambda phase: None))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnprobe.core.case import Case
+from attnprobe.core.case import Case, Lengths
 from attnprobe.core.mask import Mask
 from attnprobe.core.outcome import Measured
 from attnprobe.core.trial import Trial
@@ -55,3 +55,26 @@ def test_gradients_are_judged_where_every_row_has_keys() -> None:
     assert isinstance(outcome, Measured)
     assert outcome.parity is not None
     assert "dk" in outcome.parity.quantities
+
+
+PACKED = Case(
+    2, 2, 2, 9, 9, 8, 8, "float32", lengths=Lengths((9, 4), (9, 4), "packed", tail=3)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("question", ["check", "mask-decode", "determinism"])
+def test_a_tail_that_belongs_to_nobody_is_no_failure_of_a_plain_softmax(question: str) -> None:
+    """The tail's rows are NaN, and 0 * NaN reaches every gradient: said, not blamed."""
+    outcome = answer(Trial(PACKED, "eager", question), lambda phase: None)
+    assert isinstance(outcome, Measured)
+    assert outcome.parity is not None
+    assert not outcome.parity.failures
+    assert "convention" in outcome.parity.unsaid
+
+
+def test_a_tail_is_decoded_as_nothing() -> None:
+    """Queries behind the last sequence attend nobody, whatever a kernel leaves there."""
+    outcome = answer(Trial(PACKED, "sdpa-math", "mask-decode"), lambda phase: None)
+    assert isinstance(outcome, Measured)
+    assert outcome.parity is not None
+    assert outcome.parity.verdict == "pass"

@@ -65,6 +65,7 @@ def decode(run: Run, inputs: Inputs, passes: int = 64) -> tuple[Failure, ...]:
 
 def _forward(run: Run, flat: Inputs, passes: int) -> tuple[Failure, ...]:
     case = flat.case
+    alive = allowed(case, flat.q.device, slice(0, flat.v.shape[2])).any(-1, keepdim=True)
     for a in _blocks(flat.v.shape[2], case.Kv, passes):
         n = min(case.Kv, flat.v.shape[2] - a)
         v = torch.zeros_like(flat.v)
@@ -72,7 +73,7 @@ def _forward(run: Run, flat: Inputs, passes: int) -> tuple[Failure, ...]:
         v[:, :, a + at, at] = 1.0
         seen = run(replace(flat, v=v)).out[..., :n] != 0
         keep = _finite(flat, allowed(case, v.device, slice(a, a + n)), slice(a, a + n))
-        found = _compare(seen, keep, a, "forward")
+        found = _compare(seen & alive, keep, a, "forward")  # rows without keys are judged elsewhere
         if found:
             return found
     return ()
