@@ -32,6 +32,8 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_script_makes_the_same_call(case: Case, name: str) -> None:
     """The same output to the bit; gradients to rounding, where atomic additions have no order."""
+    if name == "njt" and case.groups > 1:
+        pytest.skip("torch's nested matmul raises for grouped heads: that is a fact, not a call")
     found = record(case, name)
     if not isinstance(found.outcome, Measured):
         pytest.skip(f"{name}: {found.outcome.kind}")

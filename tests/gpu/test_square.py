@@ -123,6 +123,11 @@ RUNS: dict[str, Run] = {
 }  # fmt: skip
 
 
+KNOWN = {("xformers-cutlass", "causal(align=bottom-right)", "5x2")}
+"""Kernels that attend otherwise than their own bias class says: seen with xformers 0.0.35 on an H200. A
+pair that no longer differs fails the test too, so that the list cannot outlive the defects."""
+
+
 def _wrong(name: str, mask: str, shape: str) -> str | None:
     """None when nothing ran; else empty or what differs. Rows without keys follow no convention."""
     lower, run, _ = RUNS[name]
@@ -152,6 +157,7 @@ def test_the_kernel_attends_what_the_mask_says(name: str) -> None:
     """What it does not refuse is right, on every mask and shape, and something is not refused."""
     pytest.importorskip(RUNS[name][2], exc_type=ImportError)
     pairs = [pair for pair in square.combinations() if pair[1] != "packed empty"]
-    found = [text for text in (_wrong(name, *pair) for pair in pairs) if text is not None]
+    found = {pair: text for pair in pairs if (text := _wrong(name, *pair)) is not None}
     assert found, "everything was refused"
-    assert "\n".join(filter(None, found)) == ""
+    wrong = {(name, *pair): text for pair, text in found.items() if text}
+    assert set(wrong) == {each for each in KNOWN if each[0] == name}, "\n".join(wrong.values())

@@ -194,12 +194,16 @@ def _remark(best: Record, records: list[Record], wrong: set[str]) -> Inline:
     cost = reading.cost(best)
     assert cost is not None  # fastest() asks for it
     parts = ["wrong in other cases"] if best.trial.backend in wrong else []
-    for other in ranked(records):
-        theirs = reading.cost(other)
-        if other is best or theirs is None:
+    rivals = [(other, reading.cost(other)) for other in ranked(records) if other is not best]
+    as_fast = [
+        other.trial.backend
+        for other, theirs in rivals
+        if theirs is not None and state(other.outcome) is RIGHT and theirs.low <= cost.high
+    ]
+    parts += [f"as fast: {', '.join(as_fast)}"] if as_fast else []
+    for other, theirs in rivals:
+        if theirs is None:
             continue
-        if state(other.outcome) is RIGHT and theirs.low <= cost.high:
-            parts.append(f"as fast: {other.trial.backend}")
         if other.trial.backend == "sdpa-default" and theirs.low > cost.high:
             parts.append(f"sdpa-default takes {units.factor(theirs.median / cost.median)}")
         if state(other.outcome) is WRONG and theirs.median < cost.median:
