@@ -127,12 +127,14 @@ def test_a_timing_survives_json():
     assert decode(Timing, json.loads(json.dumps(encode(timing_))), {}) == timing_
 
 
-def test_only_an_interval_without_1_is_a_verdict():
-    """Faster and slower need evidence."""
+def test_only_an_interval_beyond_half_a_percent_is_a_verdict():
+    """Faster and slower need evidence, and more of it than a kernel shows against itself."""
     neutral = Ratio(1.01, 0.99, 1.03, 20)
     assert neutral.verdict == "indistinguishable"
-    assert replace(neutral, low=1.001).verdict == "slower"
-    assert replace(neutral, low=0.9, high=0.999).verdict == "faster"
+    assert replace(neutral, low=1.004).verdict == "indistinguishable"
+    assert replace(neutral, low=1.006).verdict == "slower"
+    assert replace(neutral, median=0.98, low=0.97, high=0.996).verdict == "indistinguishable"
+    assert replace(neutral, median=0.98, low=0.97, high=0.994).verdict == "faster"
 
 
 @pytest.mark.slow
