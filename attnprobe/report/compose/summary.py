@@ -170,7 +170,9 @@ def _rerouted(report: Report) -> tuple[Inline, ...]:
 def _fastest(report: Report) -> Table | None:
     by_case = reading.grouped(reading.timed(report), lambda r: r.trial.case)
     wrong = {r.trial.backend for r in reading.in_state(report.records, WRONG)}
-    rows = tuple(_choice(same, wrong) for same in by_case.values())
+    # A forward that was timed because its backward was refused has no rivals in its own row.
+    whole = [c for c in by_case if c.passes != "fwd" or c.edit(passes="fwd+bwd") not in by_case]
+    rows = tuple(_choice(by_case[case], wrong) for case in whole)
     names = ("timed case", "dtype", "fastest right", "pass", "ms", "peak", "remark")
     columns = tuple(Column(n, "right" if n in ("ms", "peak") else "left") for n in names)
     return Table(columns, rows) if rows else None
