@@ -29,7 +29,7 @@ def report(
     ] = "attnprobe-report",
     budget: Annotated[
         float, typer.Option("--budget", min=1.0, metavar="SECONDS", help="Stop measuring by then.")
-    ] = 100.0,
+    ] = 106.0,
     backend: options.Backends = [],  # noqa: B006 - typer reads the default, nothing changes it
     device: options.Device = "auto",
     seed: options.Seed = 0,

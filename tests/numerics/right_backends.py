@@ -209,7 +209,7 @@ BACKENDS = {
     "sdpa-flash-cpu": Right(sdpa(SDPBackend.FLASH_ATTENTION), "cpu_flash", "cpu"),
     "sdpa-flash": Right(sdpa(SDPBackend.FLASH_ATTENTION), "fused_tc", "cuda"),
     "sdpa-mem-efficient": Right(sdpa(SDPBackend.EFFICIENT_ATTENTION), "mem_efficient", "cuda"),
-    "sdpa-cudnn": Right(sdpa(SDPBackend.CUDNN_ATTENTION), "fused_tc", "cuda"),
+    "sdpa-cudnn": Right(sdpa(SDPBackend.CUDNN_ATTENTION), "mem_efficient", "cuda"),
     "aten-flash-lse": Right(cpu_flash_lse, "cpu_flash", "cpu"),
     "flex-eager": Right(flex, "flex_eager"),
     "mha": Right(mha, "unfused", empty_rows=False),
