@@ -121,8 +121,11 @@ class Survey:
         """
         until = time.monotonic() + (math.inf if budget_s is None else budget_s)
         plain, compiled = self.split(trials)
-        small = [t for t in plain if estimate_bytes(t.case, True) <= SIDE_BY_SIDE_BYTES]
-        large = [t for t in plain if estimate_bytes(t.case, True) > SIDE_BY_SIDE_BYTES]
+        small: list[Trial] = []
+        large: list[Trial] = []
+        for trial in plain:
+            alone = estimate_bytes(trial.case, True) > SIDE_BY_SIDE_BYTES
+            (large if alone else small).append(trial)
         enough = plan.is_wrong if fail_fast else session.never
         found: list[Record] = []
         if small:
