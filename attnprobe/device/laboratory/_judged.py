@@ -7,6 +7,7 @@ from dataclasses import replace
 from attnprobe.core.parity import Failure
 from attnprobe.device import reference
 from attnprobe.device.inputs import Inputs, Outputs
+from attnprobe.device.laboratory import Skipped
 from attnprobe.device.numerics.conventions import judge_under
 from attnprobe.device.subject import Subject
 
@@ -44,3 +45,12 @@ def renamed(found: tuple[Failure, ...], kind: str, when: str) -> tuple[Failure, 
         replace(f, kind=kind if f.kind in ACCURACY else f.kind, message=f"{when}: {f.message}")
         for f in found
     )
+
+
+def hindrance(subject: Subject) -> tuple[Failure, ...] | Skipped | None:
+    """Why an experiment on gradients cannot say anything: none wanted, dropout, wrong already."""
+    if not subject.case.wants_backward:
+        return Skipped("no gradients are asked for")
+    if subject.case.dropout_p:
+        return Skipped("with dropout, two runs are not alike")
+    return usual(subject) or None

@@ -18,14 +18,9 @@ from attnprobe.device.subject import Subject
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """One forward, two backwards."""
-    case = subject.case
-    if not case.wants_backward:
-        return Skipped("no gradients are asked for")
-    if case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     prepared = subject.prepare()
     with prepared.around():
         native = prepared.launch()

@@ -20,13 +20,9 @@ from attnprobe.device.subject import Declined, Subject
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """One forward and backward for each subset of q, k, v and bias."""
     case = subject.case
-    if not case.wants_backward:
-        return Skipped("no gradients are asked for")
-    if case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     truth = subject.truth
     found: list[Failure] = []
     for alone in _subsets(case):

@@ -23,13 +23,9 @@ from attnprobe.device.subject import Subject
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """One backward for each way to lie in memory."""
     case = subject.case
-    if not case.wants_backward:
-        return Skipped("no gradients are asked for")
-    if case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     found: list[Failure] = []
     truth = subject.truth
     for words, dout in _forms(subject.inputs.dout):
