@@ -96,6 +96,8 @@ class Case:
         family: Input family (device/inputs.py).
         seed: Seed of the generator.
         name: A label for people; not part of the identity.
+        module: The layer around the attention call that is timed instead of it (device/modules/), of
+            width Hq * K; empty for the attention call itself.
     """
 
     B: int
@@ -118,6 +120,7 @@ class Case:
     family: str = "normal"
     seed: int = 0
     name: str = field(default="", compare=False)
+    module: str = ""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -233,6 +236,10 @@ class Case:
         """Twelve hex digits that depend on the recipe alone: not on the machine, nor on `name`."""
         recipe = encode(self)
         del recipe["name"]
+        if (
+            not self.module
+        ):  # so that ids of plain calls are what they were before there were layers
+            del recipe["module"]
         canonical = json.dumps(recipe, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -259,7 +266,9 @@ class Case:
             self.passes if self.passes != "fwd+bwd" else "",
         ]
         head = f"B{self.B} {heads} {length} {dim} {self.dtype}"
-        return " ".join([head, *(extra for extra in extras if extra)])
+        return " ".join(
+            [*([self.module] if self.module else []), head, *(extra for extra in extras if extra)]
+        )
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

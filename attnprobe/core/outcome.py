@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from attnprobe.core.parity import Parity
-from attnprobe.core.timing import Timing
+from attnprobe.core.timing import Timing, Versus
 from attnprobe.core.training import Training
 
 
@@ -21,6 +21,7 @@ class Measured:
         kernels: GPU kernels (or CPU operators) that the profiler saw.
         unexpected_kernel: Why `kernels` show that another backend ran than the one asked for.
         training: How a model learned, when the question was `training`.
+        versus: How it compares with a rival, when the question was `compare`.
     """
 
     form: str
@@ -29,6 +30,7 @@ class Measured:
     kernels: tuple[str, ...] = ()
     unexpected_kernel: str = ""
     training: Training | None = None
+    versus: Versus | None = None
     kind: Literal["measured"] = "measured"
 
 

@@ -74,6 +74,25 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Versus:
+    """A backend against a rival on one case, both timed in the same rounds.
+
+    Args:
+        rival: The other backend.
+        fwd: time(backend) / time(rival), forward; below 1 the backend is faster.
+        bwd: The same of the backward alone.
+        fwd_bwd: The same of both in one go.
+        withheld: Why a ratio is missing that was asked for, each as `field: reason`.
+    """
+
+    rival: str
+    fwd: Ratio | None = None
+    bwd: Ratio | None = None
+    fwd_bwd: Ratio | None = None
+    withheld: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Rates:
     """What this device does at best, measured in this run with plain torch operations.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Outcome
+from attnprobe.core.sampling import DEFAULT, Sampling
 
 
 @dataclass(frozen=True)
@@ -17,18 +18,26 @@ class Trial:
         case: The attention call.
         backend: A backend's name, or `FILE.py:FUNC` / `package.module:FUNC`.
         question: check: is it right; time: what does it cost (parity of that very case included);
-            known-bug: as check, for a published bug; training: does a model learn with it; else an
-            experiment of `device/laboratory`.
+            compare: how much longer does it take than `rival`; known-bug: as check, for a published
+            bug; training: does a model learn with it; else an experiment of `device/laboratory`.
+        sampling: How time is taken, where the question wants it.
+        rival: The backend that `compare` times in the same rounds.
     """
 
     case: Case
     backend: str
     question: str = "check"
+    sampling: Sampling = DEFAULT
+    rival: str = ""
 
     @property
     def id(self) -> str:
         """Twelve hex digits that do not depend on the machine."""
         text = f"{self.case.id}/{self.backend}/{self.question}"
+        if self.rival:
+            text += f"/{self.rival}"
+        if self.sampling != DEFAULT:
+            text += f"/{self.sampling}"
         return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:12]
 
 

@@ -9,14 +9,15 @@ from dataclasses import replace
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Parity
-from attnprobe.core.timing import Timing
+from attnprobe.core.timing import Timing, Versus
 from attnprobe.core.trial import Trial
 from attnprobe.device import backends, laboratory, remembered, room, settings
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.explainer import explain
 from attnprobe.device.inputs import Outputs
-from attnprobe.device.measure import measure, observe, short, unexpected
+from attnprobe.device.measure import measure, observe, short, unexpected, versus
+from attnprobe.device.measure.cold import Prepare
 from attnprobe.device.numerics.conventions import SPOILT, judge_under, spoils
 from attnprobe.device.subject import Declined, Malformed, Subject
 from attnprobe.device.training import parity as training
@@ -30,7 +31,7 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     Args:
         trial: What is asked.
         announce: Called with the name of every phase that begins: prepare, forward, backward,
-            reference, verify, time, training; or the experiment's name.
+            reference, verify, time, rival, training; or the experiment's name.
     """
     if trial.case.problems:
         return Refused("attnprobe", trial.case.problems)
@@ -74,8 +75,45 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
     timing = None
     if trial.question == "time":
         subject.announce("time")
-        timing = _timing(subject, prepared, parity, launched.first_call_s)
-    return Measured(prepared.form, parity, timing, seen, foreign)
+        timing = _timing(trial, subject, prepared, parity, launched.first_call_s)
+    found = Measured(prepared.form, parity, timing, seen, foreign)
+    return _against(trial, subject, prepared, found) if trial.question == "compare" else found
+
+
+def _against(trial: Trial, subject: Subject, prepared: Prepared, found: Measured) -> Outcome:
+    """`found` with how the backend compares with its rival: only where both are right."""
+    subject.announce("rival")
+    other = Subject(backends.load(trial.rival), subject.inputs)
+    why = _unavailable(other.backend)
+    if why is not None:
+        return replace(found, versus=_withheld(trial, "; ".join(why.reasons)))
+    try:
+        theirs = other.prepare()
+        with theirs.around():
+            judged = _verdict(other, theirs, other.launch(theirs).outputs)
+    except Declined as declined:
+        return replace(
+            found, versus=_withheld(trial, f"refused: {'; '.join(declined.refused.reasons)}")
+        )
+    except Malformed as wrong:
+        return replace(found, versus=_withheld(trial, wrong.failure.message))
+    if judged.verdict == "fail":
+        return replace(found, versus=_withheld(trial, "its result is wrong"))
+    if found.parity is not None and found.parity.verdict == "fail":
+        return replace(found, versus=Versus(trial.rival, withheld=("fwd: the result is wrong",)))
+    subject.announce("time")
+    prepares = (_copying(subject.backend), _copying(other.backend))
+    compared = versus(prepared, theirs, trial.rival, subject.inputs, trial.sampling, prepares)
+    return replace(found, versus=compared)
+
+
+def _withheld(trial: Trial, why: str) -> Versus:
+    return Versus(trial.rival, withheld=(f"{trial.rival}: {why}",))
+
+
+def _copying(backend: Backend) -> Prepare | None:
+    """How copies of the inputs are prepared; None where each would have to be compiled for anew."""
+    return None if backend.compiles else backend.prepare
 
 
 def _examine(name: str, subject: Subject, form: str) -> Measured:
@@ -122,9 +160,6 @@ def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
     return replace(parity, verdict="fail", failures=parity.failures + complaints)
 
 
-BUDGET_S = 0.45
-"""Sampling time of one trial, in seconds: medians on an H200 then have intervals of about 0.3%."""
-
 kernels_seen: set[tuple[str, str, str, str]] = set()
 """Backend, device, dtype and form of mask whose kernels this child has looked at."""
 
@@ -135,6 +170,8 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
     Looked at when time was asked for, and else once per backend, device, dtype and kind of mask: a
     profile costs more than a small trial.
     """
+    if trial.question == "compare":
+        return (), ""  # the same backend's own timing has looked
     key = (trial.backend, trial.case.device, trial.case.dtype, SIZE.sub("", prepared.form))
     if trial.question != "time" and key in kernels_seen:
         return (), ""
@@ -143,10 +180,16 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
     return short(seen), unexpected(seen, backend.kernels)
 
 
-def _timing(subject: Subject, prepared: Prepared, parity: Parity, first_call_s: float) -> Timing:
+def _timing(
+    trial: Trial, subject: Subject, prepared: Prepared, parity: Parity, first_call_s: float
+) -> Timing:
     if parity.verdict == "fail":
         kinds = ", ".join(dict.fromkeys(f.kind for f in parity.failures))
         return Timing(withheld=(f"not timed: the result is wrong ({kinds or 'accuracy'})",))
-    # a copy of the inputs would have to be compiled for anew
-    prepare = None if subject.backend.compiles else subject.backend.prepare
-    return measure(prepared, subject.inputs, BUDGET_S, prepare=prepare, first_call_s=first_call_s)
+    return measure(
+        prepared,
+        subject.inputs,
+        trial.sampling,
+        prepare=_copying(subject.backend),
+        first_call_s=first_call_s,
+    )

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from attnprobe.core import units
 from attnprobe.core.case import Case
+from attnprobe.core.sampling import Sampling
 from attnprobe.core.timing import Duration
 from attnprobe.device import backends
 from attnprobe.device.backends.base import Prepared
@@ -103,7 +104,7 @@ def main() -> int:
         if isinstance(prepared, Refusal):
             print(f"{backend:20s} {case.label:48s} refused: {'; '.join(prepared.reasons)}")
             continue
-        found = measure(prepared, inputs, arguments.budget, 0.01, prepare=chosen.prepare)
+        found = measure(prepared, inputs, Sampling(0.01, arguments.budget), prepare=chosen.prepare)
         for reason in found.withheld:
             print(f"{backend:20s} {case.label:48s} {reason}")
         for name, ours in (

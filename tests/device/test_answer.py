@@ -282,3 +282,36 @@ def test_the_own_share_of_a_trial_is_below_five_milliseconds(
         ask("sdpa-flash")
         seconds.append(time.perf_counter() - start)
     assert statistics.median(seconds) < 5e-3
+
+
+def test_a_comparison_names_its_rival_and_every_pass() -> None:
+    """Both run in the same rounds; there is a ratio for each pass; the verdict is its own."""
+    trial = Trial(CASE, "sdpa-math", "compare", rival="eager")
+    found = answer(trial, lambda phase: None)
+    assert isinstance(found, Measured)
+    assert found.parity is not None
+    assert found.parity.verdict == "pass"
+    assert found.versus is not None
+    assert found.versus.rival == "eager"
+    assert None not in (found.versus.fwd, found.versus.bwd, found.versus.fwd_bwd)
+
+
+@pytest.mark.parametrize("wrong_one", ["backend", "rival"])
+def test_what_is_wrong_is_compared_with_nothing(tmp_path: Path, wrong_one: str) -> None:
+    """No ratio where either result is wrong, and why."""
+    (tmp_path / "own.py").write_text(USER)
+    wrong = f"{tmp_path / 'own.py'}:wrong_scale"
+    backend, rival = (wrong, "eager") if wrong_one == "backend" else ("eager", wrong)
+    found = answer(Trial(CASE, backend, "compare", rival=rival), lambda phase: None)
+    assert isinstance(found, Measured)
+    assert found.versus is not None
+    assert found.versus.fwd is None
+    assert "wrong" in found.versus.withheld[0]
+
+
+def test_a_rival_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """The comparison is withheld with the rival's reason."""
+    found = answer(Trial(CASE, "eager", "compare", rival="flash-attn-3"), lambda phase: None)
+    assert isinstance(found, Measured)
+    assert found.versus is not None
+    assert found.versus.withheld[0].startswith("flash-attn-3: ")

@@ -6,6 +6,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from attnprobe.core import cost
+from attnprobe.core.sampling import Sampling
 from attnprobe.device.measure import compare, measure, memory, observe, passes, unexpected
 from attnprobe.device.measure.clocks import Call, CudaClock
 from attnprobe.device.measure.cold import cache_bytes, flusher, keep_cold
@@ -134,7 +135,9 @@ def test_a_large_case_is_gpu_bound_and_below_the_limit():
     """All passes, intervals within the target, shares between 0 and 1."""
     _, inputs = cuda_case(Mq=8192, Mkv=8192, Hq=16, Hkv=16)
     attention = Attention()
-    found = measure(attention.prepare(inputs), inputs, 1.0, prepare=attention.prepare)
+    found = measure(
+        attention.prepare(inputs), inputs, Sampling(budget_s=1.0), prepare=attention.prepare
+    )
     assert found.withheld == ()
     for one in (found.fwd_s, found.bwd_s, found.fwd_bwd_s):
         assert not one.launch_bound
@@ -149,7 +152,9 @@ def test_a_tiny_case_is_launch_bound():
     """The host cannot keep up, and the wall time says what a loop of such calls takes."""
     _, inputs = cuda_case(B=1, Hq=1, Hkv=1, Mq=32, Mkv=32)
     attention = Attention()
-    found = measure(attention.prepare(inputs), inputs, 0.5, prepare=attention.prepare).fwd_bwd_s
+    found = measure(
+        attention.prepare(inputs), inputs, Sampling(budget_s=0.5), prepare=attention.prepare
+    ).fwd_bwd_s
     assert found.launch_bound
     assert found.wall_s > found.median
 

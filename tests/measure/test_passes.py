@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from attnprobe.core.sampling import Sampling
 from attnprobe.device.measure import cold, measure, passes
 from attnprobe.device.measure.clocks import CpuClock
 from attnprobe.device.measure.cold import Cold, keep_cold
@@ -60,7 +61,7 @@ def test_every_launch_happens_in_the_context_that_selects_its_kernel():
     prepared = replace(Attention(attention).prepare(inputs), around=selection)
     for call in passes.calls(Cold((prepared,), "warm"), inputs).values():
         CpuClock().burst(call, 2)
-    measure(prepared, inputs, 0.05)
+    measure(prepared, inputs, Sampling(budget_s=0.05))
     assert not selected
 
 

@@ -8,6 +8,7 @@ import torch
 
 from attnprobe.core import cost
 from attnprobe.core.jsonio import decode, encode
+from attnprobe.core.sampling import Sampling
 from attnprobe.core.timing import Duration, Rates, Ratio, Timing
 from attnprobe.device.measure import clocks, compare, measure, passes, sampling, timing
 from attnprobe.device.measure.clocks import CpuClock
@@ -34,7 +35,9 @@ def test_a_case_gets_all_its_numbers():
     """Three passes with intervals, memory with its floor, first call, operations, clock and cache."""
     case, inputs = small()
     attention = Attention()
-    found = measure(attention.prepare(inputs), inputs, 0.3, prepare=attention.prepare)
+    found = measure(
+        attention.prepare(inputs), inputs, Sampling(budget_s=0.3), prepare=attention.prepare
+    )
     assert found.withheld == ()
     for one in (found.fwd_s, found.bwd_s, found.fwd_bwd_s):
         assert 0 < one.low <= one.median <= one.high
@@ -53,7 +56,7 @@ def test_a_case_gets_all_its_numbers():
 def test_rates_of_a_pass_are_its_operations_over_its_median():
     """TFLOP/s and the share of the limit follow from the formulas of core/cost.py."""
     case, inputs = small()
-    found = measure(Attention().prepare(inputs), inputs, 0.2).bwd_s
+    found = measure(Attention().prepare(inputs), inputs, Sampling(budget_s=0.2)).bwd_s
     flops, moved = cost.flops(case, "bwd"), cost.bytes_min(case, "bwd")
     assert found.tflops == pytest.approx(flops / found.median / 1e12)
     assert found.roofline_share == pytest.approx(max(flops, moved) / 1e15 / found.median)
@@ -65,7 +68,7 @@ def test_a_share_above_the_limit_is_not_reported(monkeypatch):
     slow = Rates(flops=1.0, bytes=1.0)
     monkeypatch.setattr(timing.roofline, "rates", lambda device, dtype: slow)
     _, inputs = small(passes="fwd")
-    found = measure(Attention().prepare(inputs), inputs, 0.1)
+    found = measure(Attention().prepare(inputs), inputs, Sampling(budget_s=0.1))
     assert found.fwd_s.roofline_share is None
     assert any("faster than the measured limit" in note for note in found.notes)
 
@@ -74,8 +77,8 @@ def test_a_share_above_the_limit_is_not_reported(monkeypatch):
 def test_the_first_call_is_what_the_caller_timed():
     """Else it is measured here, and a note says that it was not the first of all."""
     _, inputs = small(passes="fwd")
-    given = measure(Attention().prepare(inputs), inputs, 0.05, first_call_s=12.5)
-    own = measure(Attention().prepare(inputs), inputs, 0.05)
+    given = measure(Attention().prepare(inputs), inputs, Sampling(budget_s=0.05), first_call_s=12.5)
+    own = measure(Attention().prepare(inputs), inputs, Sampling(budget_s=0.05))
     assert given.first_call_s == 12.5
     assert not any("first_call_s" in note for note in given.notes)
     assert any("first_call_s" in note for note in own.notes)
@@ -85,7 +88,7 @@ def test_what_is_too_noisy_is_withheld_and_the_rest_is_given(monkeypatch):
     """A pass without a trustworthy median does not take the others with it."""
     monkeypatch.setattr(sampling, "WIDEST", 1e-12)
     _, inputs = small(passes="fwd")
-    found = measure(Attention().prepare(inputs), inputs, 0.05)
+    found = measure(Attention().prepare(inputs), inputs, Sampling(budget_s=0.05))
     assert found.fwd_s is None
     assert found.withheld[0].startswith("fwd_s: the interval")
     assert found.peak_bytes is not None
@@ -94,7 +97,7 @@ def test_what_is_too_noisy_is_withheld_and_the_rest_is_given(monkeypatch):
 def test_a_case_that_wants_gradients_of_nothing_says_so():
     """Backward is withheld with its reason."""
     _, inputs = small(grads=())
-    found = measure(Attention().prepare(inputs), inputs, 0.05)
+    found = measure(Attention().prepare(inputs), inputs, Sampling(budget_s=0.05))
     assert found.bwd_s is None
     assert any(reason.startswith("bwd_s: no input") for reason in found.withheld)
 
@@ -107,7 +110,7 @@ def test_an_error_of_the_library_is_not_swallowed():
 
     _, inputs = small()
     with pytest.raises(RuntimeError, match="no kernel"):
-        measure(Attention(broken).prepare(inputs), inputs, 0.05)
+        measure(Attention(broken).prepare(inputs), inputs, Sampling(budget_s=0.05))
 
 
 def test_the_host_can_take_times_back():
@@ -171,5 +174,5 @@ def test_torch_is_left_as_it_was():
     """Measuring changes no global setting."""
     before = (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype())
     _, inputs = small()
-    measure(Attention().prepare(inputs), inputs, 0.05)
+    measure(Attention().prepare(inputs), inputs, Sampling(budget_s=0.05))
     assert before == (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype())

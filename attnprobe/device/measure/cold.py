@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from attnprobe.core import cost, units
+from attnprobe.core.sampling import Sampling
 from attnprobe.device.backends.base import Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.lowering.base import Refusal
@@ -96,6 +97,15 @@ def keep_cold(prepared: Prepared, inputs: Inputs, prepare: Prepare | None) -> Co
         text = f"cold (flushed by reading, {units.size(cache)} of cache)"
         return Cold((prepared,), text, before_forward=flush, before_backward=flush)
     return Cold((prepared,), f"warm ({wanted} copies would fill the {units.size(cache)} of cache)")
+
+
+def state_of_cache(
+    prepared: Prepared, inputs: Inputs, prepare: Prepare | None, sampling: Sampling
+) -> Cold:
+    """Cold as `keep_cold` has it, or one set of inputs again and again where warm was asked for."""
+    if sampling.warm:
+        return Cold((prepared,), "warm (one set of inputs, nothing between the calls)")
+    return keep_cold(prepared, inputs, prepare)
 
 
 def _copies(

@@ -10,12 +10,13 @@ import torch
 
 from attnprobe.core import cost
 from attnprobe.core.case import Pass
+from attnprobe.core.sampling import DEFAULT, Sampling
 from attnprobe.core.timing import Duration, Rates, Timing
 from attnprobe.device.backends.base import Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.measure import memory, passes, roofline
 from attnprobe.device.measure.clocks import CudaClock, clock_for
-from attnprobe.device.measure.cold import Prepare, keep_cold
+from attnprobe.device.measure.cold import Prepare, state_of_cache
 from attnprobe.device.measure.sampling import Series, collect
 
 FIELDS: dict[Pass, str] = {"fwd": "fwd_s", "bwd": "bwd_s", "fwd+bwd": "fwd_bwd_s"}
@@ -43,8 +44,7 @@ def first_call(prepared: Prepared, device: torch.device) -> float:
 def measure(
     prepared: Prepared,
     inputs: Inputs,
-    budget_s: float = 1.0,
-    target_ci: float = 0.02,
+    sampling: Sampling = DEFAULT,
     *,
     prepare: Prepare | None = None,
     first_call_s: float | None = None,
@@ -54,10 +54,9 @@ def measure(
     Args:
         prepared: The case, ready to launch.
         inputs: What it was prepared from.
-        budget_s: Seconds of sampling for all passes together; memory and the device's rates (once per
-            process) come on top.
-        target_ci: Relative half width of each interval at which sampling stops; at least half the
-            budget is used all the same, because rounds must be spread over time.
+        sampling: When to stop, at least half the budget used all the same because rounds must be spread
+            over time, and what the cache holds. Memory and the device's rates (once per process) come
+            on top of the budget.
         prepare: The backend's `prepare`; with it, copies of the inputs are used in turn.
         first_call_s: What `first_call` said when the case ran first; None measures the first launch
             within this function, and says so.
@@ -78,7 +77,7 @@ def measure(
         peak = memory.peak(passes.once(prepared, inputs), device, floor)
     if peak.bytes is None:
         withheld.append(f"peak_bytes: {peak.how}")
-    cold = keep_cold(prepared, inputs, prepare)
+    cold = state_of_cache(prepared, inputs, prepare, sampling)
     limits = roofline.rates(device, inputs.q.dtype)
     clock, calls = clock_for(device), passes.calls(cold, inputs)
     if case.wants_backward and "bwd" not in calls:
@@ -86,8 +85,8 @@ def measure(
     taken = collect(
         calls,
         clock,
-        budget_s,
-        target_ci,
+        sampling.budget_s,
+        sampling.target_ci,
         lambda series: max(one.half_width for one in series.values()),
     )
     pairs = cost.attended_pairs(case, partial(torch.arange, device=device))
@@ -115,7 +114,7 @@ def measure(
         clock=clock.text,
         withheld=tuple(withheld),
         cache=cold.text,
-        target_ci=target_ci,
+        target_ci=sampling.target_ci,
         memory=peak.how if peak.bytes is not None else "",
         rates=limits,
         notes=tuple(notes),
