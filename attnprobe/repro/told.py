@@ -114,9 +114,15 @@ def _tail(record: Record) -> list[str]:
             return []
 
 
-def _versions(environment: Environment | None, package: str) -> str:
+def libraries(environment: Environment | None, package: str) -> tuple[str, ...]:
+    """Versions of torch and of the library under test; empty when the session holds none.
+
+    Args:
+        environment: Where the session was made.
+        package: Distribution of the library under test.
+    """
     if environment is None:
-        return "an environment that the session does not hold"
+        return ()
     versions = {p.name.lower().replace("_", "-"): p.version for p in environment.packages}
     torch = environment.torch
     found = [f"torch {torch.version if torch else versions.get('torch', 'unknown')}"]
@@ -126,11 +132,28 @@ def _versions(environment: Environment | None, package: str) -> str:
         found.append(f"triton {versions['triton']}")
     if torch and torch.cuda:
         found.append(f"CUDA {torch.cuda}")
-    found += [f"Python {environment.python}", environment.os]
-    found += list(dict.fromkeys(gpu.name for gpu in environment.gpus)) or [environment.cpu]
-    if environment.driver:
-        found.append(f"driver {environment.driver}")
-    return ", ".join(filter(None, found))
+    if torch and torch.cudnn:
+        found.append(f"cuDNN {torch.cudnn}")
+    return tuple(found)
+
+
+def place(environment: Environment | None) -> tuple[str, ...]:
+    """Python, system, processor or GPUs, and driver; empty when the session holds none.
+
+    Args:
+        environment: Where the session was made.
+    """
+    if environment is None:
+        return ()
+    gpus = tuple(dict.fromkeys(gpu.name for gpu in environment.gpus))
+    driver = f"driver {environment.driver}" if environment.driver else ""
+    said = (f"Python {environment.python}", environment.os, *(gpus or (environment.cpu,)), driver)
+    return tuple(filter(None, said))
+
+
+def _versions(environment: Environment | None, package: str) -> str:
+    found = (*libraries(environment, package), *place(environment))
+    return ", ".join(found) or "an environment that the session does not hold"
 
 
 def _limits(record: Record) -> str:
