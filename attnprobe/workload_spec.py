@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from attnprobe import masks
 from attnprobe.core.case import ELEMENT_BYTES, FAMILIES, LAYOUTS, MASK_FORMS, Pass, Storage
 from attnprobe.core.score import Bias
-from attnprobe.device import laboratory
+from attnprobe.device import laboratory, modules
 from attnprobe.errors import AttnprobeError
 
 T = TypeVar("T")
@@ -103,6 +103,7 @@ class CaseSpec(_Strict):
     family: Grid[Annotated[str, _one_of(FAMILIES)]] = ["normal"]
     seed: Grid[Length] = [0]
     dropout_p: Grid[Annotated[float, Field(ge=0, lt=1)]] = [0.0]
+    module: Grid[Annotated[str, _one_of(modules.names())]] = []
     grads: list[Literal["q", "k", "v"]] = ["q", "k", "v"]
     ask: Annotated[
         list[Annotated[str, _one_of(("check", "training", *laboratory.names()))]],

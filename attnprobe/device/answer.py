@@ -42,6 +42,8 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
 def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     case = trial.case
     announce("prepare")
+    if case.module:
+        return Refused("attnprobe", (f"the layer {case.module} cannot be computed yet",))
     backend = backends.load(trial.backend)
     refused = _unavailable(backend) or _too_large(case, backend)
     if refused:

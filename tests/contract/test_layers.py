@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parents[2] / "attnprobe"
 
 SHARED = {"errors", "core", "masks"}
 CHILD = SHARED | {"device", "worker"}
-HOST_BASE = {*SHARED, "", "worker", "device.backends", "device.laboratory"}
-"""What host layers may all use. The __init__ of the two folders only lists names."""
+HOST_BASE = {*SHARED, "", "worker", "device.backends", "device.laboratory", "device.modules"}
+"""What host layers may all use. The __init__ of the three folders only lists names."""
 
 LAYERS: dict[str, set[str]] = {
     "": set(),
@@ -22,7 +22,7 @@ LAYERS: dict[str, set[str]] = {
     "core": {"errors"},
     "masks": SHARED,
     "located_yaml": SHARED,
-    "workload_spec": {*SHARED, "device.laboratory"},
+    "workload_spec": {*SHARED, "device.laboratory", "device.modules"},
     "workload": {*SHARED, "located_yaml", "workload_spec"},
     "profiles": {*SHARED, "located_yaml", "workload"},
     "plan": {*HOST_BASE, "known_bugs", "workload"},

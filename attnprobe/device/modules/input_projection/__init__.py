@@ -1,0 +1,7 @@
+"""Queries, keys and values of B * Mq tokens: one matmul with a (3D, D) weight, or three with (D, D).
+
+- `packed`: one matmul, then split;
+- `separate`: three matmuls, outputs apart.
+"""
+
+VARIANTS = ("packed", "separate")

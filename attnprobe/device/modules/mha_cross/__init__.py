@@ -1,0 +1,7 @@
+"""Cross attention: as `mha-layer`, with keys and values from other sequences of other lengths.
+
+Queries are projected from (Mq, D) tokens, keys and values from (Mkv, D) tokens of a second input;
+`Case.lengths` gives both lengths of every pair of sequences.
+"""
+
+VARIANTS = ("padded-mha", "padded-sdpa", "jagged", "packed-varlen")

@@ -1,0 +1,11 @@
+"""The feed-forward of Llama: w2(silu(w1 x) * (w3 x)) over B * Mq tokens.
+
+The hidden size is two thirds of 4D, rounded up to a multiple of 256
+(https://github.com/meta-llama/llama/blob/main/llama/model.py, `FeedForward`).
+
+- `packed`: w1 and w3 in one matmul, then `chunk`;
+- `separate`: three matmuls;
+- `xformers`: `xformers.ops.SwiGLU`'s operator, where the installed release still has it.
+"""
+
+VARIANTS = ("packed", "separate", "xformers")
