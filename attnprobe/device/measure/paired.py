@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import exp, inf, log
 from statistics import median
 
+from attnprobe.core.statistics import CONFIDENCE, log_ratios, median_interval
 from attnprobe.core.timing import Ratio
 from attnprobe.device.measure.clocks import Call, Clock
 from attnprobe.device.measure.sampling import Series, collect
-from attnprobe.device.measure.statistics import CONFIDENCE, log_ratios, median_interval
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from attnprobe.core.statistics import drift, median_interval, rounds_needed
 from attnprobe.core.timing import Duration
 from attnprobe.device.measure.clocks import Call, Clock, Reading
-from attnprobe.device.measure.statistics import drift, median_interval, rounds_needed
 
 BURST_S = 2e-3  # a round lasts about this long: short enough that many are spread over the budget
 BURST_MAX = 20

@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 
-from attnprobe.device.measure import statistics as stats
+from attnprobe.core import statistics as stats
 
 
 @pytest.mark.parametrize("n", [6, 7, 10, 25, 64, 301])
