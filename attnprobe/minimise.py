@@ -16,7 +16,7 @@ from attnprobe.core.case import Case
 from attnprobe.core.mask import NONE, Mask, Predicate
 from attnprobe.core.outcome import Crashed, Measured, Raised, Refused
 from attnprobe.core.score import Score
-from attnprobe.core.trial import Record, Trial
+from attnprobe.core.trial import ONE_CALL, Record, Trial
 
 TRIALS = 150
 SECONDS = 60.0
@@ -53,7 +53,7 @@ def symptom(record: Record) -> str:
             return "measured"
         case Measured(parity=parity) if parity is not None and parity.failures:
             first = parity.failures[0]
-            tensor = first.message.split()[0] if first.kind in ("accuracy", "nonfinite") else ""
+            tensor = first.of if first.kind in ("accuracy", "nonfinite") else ""
             return f"wrong {first.kind} {tensor}".rstrip()
         case Measured(parity=parity):
             return f"measured {parity.verdict}" if parity is not None else "measured"
@@ -71,6 +71,7 @@ def minimise(
     record: Record,
     ask: Ask,
     told: Told | None = None,
+    confirm: Ask | None = None,
     *,
     trials: int = TRIALS,
     seconds: float = SECONDS,
@@ -81,28 +82,48 @@ def minimise(
         record: What became of the trial.
         ask: Runs a trial.
         told: Called after each trial with: trials run, most trials, its record, seconds left.
+        confirm: Runs the trial that was found once more, by the question that the user asked; `ask`
+            where None.
         trials: Most trials to run.
         seconds: Time after which no further trial is begun.
     """
     search = _Search(record, ask, told, trials, time.monotonic() + seconds)
     try:
-        here = search.run(record.trial)
+        here = search.run(_unexplained(record.trial))
     except _Spent as spent:
         return str(spent)
     if symptom(here) != search.symptom:
-        return f"here the same trial ends otherwise: {symptom(here)} instead of {search.symptom}"
-    search.best = here
+        return f"here the same trial ends otherwise: {_instead(here, record)}"
+    search.best, unfinished = here, ""
     try:
-        before = None
-        while before != search.case:
-            before = search.case
-            for edited in _without(search):
-                search.keep(edited)
-            for axis in _AXES:
-                axis(search)
+        _shrink(search)
     except _Spent as spent:
-        return Minimised(search.best, search.tried, tuple(search.steps), str(spent))
-    return Minimised(search.best, search.tried, tuple(search.steps))
+        unfinished = str(spent)
+    last = (confirm or ask)(replace(record.trial, case=search.case))
+    if symptom(last) != search.symptom:
+        return f"asked again, the case it shrank to ended otherwise: {_instead(last, record)}"
+    return Minimised(last, search.tried, tuple(search.steps), unfinished)
+
+
+def _unexplained(trial: Trial) -> Trial:
+    """The same question without what takes time and does not change the answer."""
+    if trial.question in ONE_CALL:
+        return Trial(trial.case, trial.backend, "verdict")
+    return trial
+
+
+def _instead(here: Record, record: Record) -> str:
+    return f"{symptom(here)} instead of {symptom(record)}"
+
+
+def _shrink(search: _Search) -> None:
+    before = None
+    while before != search.case:
+        before = search.case
+        for edited in _without(search):
+            search.keep(edited)
+        for axis in _AXES:
+            axis(search)
 
 
 class _Spent(Exception):
@@ -180,6 +201,8 @@ def _without(search: _Search) -> Iterator[Case]:
     if search.case.wants_backward and len(search.case.grads) > 1:
         for name in search.case.grads:
             yield search.case.edit(grads=(name,))
+        for name in search.case.grads:
+            yield search.case.edit(grads=tuple(n for n in search.case.grads if n != name))
     yield search.case.edit(dropout_p=0.0)
     yield search.case.edit(mask=NONE)
     for n in range(len(search.case.mask.predicates)):

@@ -21,8 +21,8 @@ from attnprobe.redact import Identity, redact
 from attnprobe.worker.host import Worker
 
 DEADLINE_S = 60.0
-HANG_S = 5.0
-"""How long a case that hangs may hang while it is made smaller."""
+HANG_S = 15.0
+"""How long a case that hangs may hang while it is made smaller, in a child that has only just begun."""
 
 
 def repro(
@@ -71,7 +71,8 @@ def repro(
 def _smaller(record: Record, python: str | None, budget: float) -> tuple[Record, str]:
     """The smallest record like it that this machine shows, and how it was come by."""
     outcome = record.outcome
-    deadline = min(HANG_S, outcome.limit_s) if isinstance(outcome, TimedOut) else DEADLINE_S
+    whole = outcome.limit_s if isinstance(outcome, TimedOut) else DEADLINE_S
+    deadline = min(HANG_S, whole) if isinstance(outcome, TimedOut) else DEADLINE_S
     try:
         with Worker(python) as worker, Progress("shrinking") as progress:
             worker.require_torch()
@@ -79,6 +80,7 @@ def _smaller(record: Record, python: str | None, budget: float) -> tuple[Record,
                 record,
                 lambda trial: worker.trial(trial, deadline),
                 progress,
+                lambda trial: worker.trial(trial, whole),
                 seconds=budget,
             )
     except (UnusableHost, UsageError) as error:

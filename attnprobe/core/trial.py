@@ -9,6 +9,9 @@ from attnprobe.core.case import Case
 from attnprobe.core.outcome import Outcome
 from attnprobe.core.sampling import DEFAULT, Sampling
 
+ONE_CALL = ("check", "time", "compare", "known-bug", "verdict")
+"""Questions that are about one call and its numbers."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -19,7 +22,8 @@ class Trial:
         backend: A backend's name, or `FILE.py:FUNC` / `package.module:FUNC`.
         question: check: is it right; time: what does it cost (parity of that very case included);
             compare: how much longer does it take than `rival`; known-bug: as check, for a published
-            bug; training: does a model learn with it; else an experiment of `device/laboratory`.
+            bug; verdict: as check, but nobody looks for an explanation; training: does a model learn
+            with it; else an experiment of `device/laboratory`.
         sampling: How time is taken, where the question wants it.
         rival: The backend that `compare` times in the same rounds.
     """

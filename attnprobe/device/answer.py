@@ -73,6 +73,9 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
     remembered.truth(trial.case)
     subject.announce("verify")
     parity = _verdict(subject, prepared, launched.outputs)
+    if trial.question != "verdict":
+        truth = remembered.truth(trial.case)
+        parity = explain(parity, launched.outputs, subject.inputs, truth, subject.run)
     seen, foreign = _kernels(subject.backend, prepared, trial)
     timing = None
     if trial.question == "time":
@@ -155,7 +158,6 @@ def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
     truth = remembered.truth(subject.case)
     convention = subject.backend.empty_rows
     parity = judge_under(convention, outputs, subject.inputs, truth, subject.contract)
-    parity = explain(parity, outputs, subject.inputs, truth, subject.run)
     complaints = prepared.complaints()
     if not complaints:
         return parity
@@ -172,8 +174,8 @@ def _kernels(backend: Backend, prepared: Prepared, trial: Trial) -> tuple[tuple[
     Looked at when time was asked for, and else once per backend, device, dtype and kind of mask: a
     profile costs more than a small trial.
     """
-    if trial.question == "compare":
-        return (), ""  # the same backend's own timing has looked
+    if trial.question in ("compare", "verdict"):
+        return (), ""  # another trial of the same backend has looked
     key = (trial.backend, trial.case.device, trial.case.dtype, SIZE.sub("", prepared.form))
     if trial.question != "time" and key in kernels_seen:
         return (), ""

@@ -11,6 +11,7 @@ from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
 from attnprobe.errors import UsageError
 from attnprobe.repro import calls
+from attnprobe.repro.ending import ending
 from attnprobe.repro.find import find
 from attnprobe.repro.frame import script
 from attnprobe.repro.question import ask
@@ -38,4 +39,5 @@ def write(record: Record, report: Report, shrunk: str = "") -> str:
         )
     case = record.trial.case
     call = calls.write(case, record.trial.backend)
-    return script(case, call, tell(record, report, call.package, shrunk), ask(record))
+    told = tell(record, report, call.package, shrunk)
+    return script(case, call, told, ask(record), ending(outcome))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,6 +13,10 @@ from attnprobe.core.case import Case
 from attnprobe.errors import UsageError
 from attnprobe.repro import pairs, tensors
 from attnprobe.repro.calls.base import REPEATED, Call, returned
+from attnprobe.repro.ending import UNTOLD, Ending
+
+_ALWAYS = ("import os", "import sys", "import torch")
+_APART = ("import subprocess",)
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Told:
     story: str
 
 
-def script(case: Case, call: Call, told: Told, question: str) -> str:
+def script(case: Case, call: Call, told: Told, question: str, ending: Ending) -> str:
     """The whole file.
 
     Args:
@@ -35,6 +40,7 @@ def script(case: Case, call: Call, told: Told, question: str) -> str:
         call: How the library is called.
         told: The docstring, safe to stand in one.
         question: Statements that run, print and end the process.
+        ending: What an exception means, and whether a child makes the call.
 
     Raises:
         UsageError: The case describes no attention call.
@@ -49,7 +55,9 @@ def script(case: Case, call: Call, told: Told, question: str) -> str:
     text = _template().render(
         title=told.title,
         story=told.story,
-        imports=_sorted((*call.imports, "import sys", "import torch")),
+        imports=_sorted((*call.imports, *_ALWAYS, *(_APART if ending.limit_s else ()))),
+        ending=ending,
+        untold=UNTOLD,
         case=case,
         device=f'"{case.device}"',
         scale="K**-0.5" if score.scale is None else repr(score.scale),
@@ -87,7 +95,7 @@ def _template() -> jinja2.Template:
 def _sorted(imports: tuple[str, ...]) -> dict[str, list[str]]:
     """The standard library first; plain imports before `from` ones, as isort has them."""
     standard = {
-        line for line in imports if line.split()[1].split(".")[0] in ("importlib", "os", "sys")
+        line for line in imports if line.split()[1].split(".")[0] in sys.stdlib_module_names
     }
     others = sorted(set(imports) - standard, key=lambda line: (line[:4] == "from", line))
     return {"standard": sorted(standard), "libraries": others}

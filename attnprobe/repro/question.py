@@ -8,7 +8,7 @@ from collections.abc import Callable
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Outcome
 from attnprobe.core.parity import QUANTITIES, Parity, Quantity
-from attnprobe.core.trial import Record
+from attnprobe.core.trial import ONE_CALL, Record
 from attnprobe.errors import UsageError
 from attnprobe.repro import experiments, pairs
 from attnprobe.repro.calls.base import quoted
@@ -53,22 +53,21 @@ _SPOT = re.compile(r"\.\.\.|\d+(, (\d+|:|\d+:\d+))*")
 
 def ask(record: Record) -> str:
     """The statements for this record."""
+    if record.trial.question not in ONE_CALL:
+        return experiments.ask(record.trial)
     if not isinstance(record.outcome, Measured) or record.outcome.parity is None:
         return f"# {_fate(record.outcome)}\n{_RETURNS}"
-    question, parity = record.trial.question, record.outcome.parity
-    if question in ("check", "time"):
-        return _numbers(record.trial.case, parity)
-    return experiments.ask(record.trial)
+    return _numbers(record.trial.case, record.outcome.parity)
 
 
 def _fate(outcome: Outcome) -> str:
     match outcome.kind:
         case "refused" | "raised":
-            return "The exception ends the process with exit status 1."
+            return "The exception comes here, if not before."
         case "timed_out":
-            return "The process hangs here: `timeout 60 python FILE` ends it with exit status 124."
+            return "The process hangs here."
         case "out_of_memory":
-            return "The allocator's error ends the process with exit status 1."
+            return "The allocator's error comes here."
         case _:
             return "The process dies here."
 

@@ -8,14 +8,15 @@ from attnprobe.core.environment import Environment
 from attnprobe.core.outcome import Crashed, Measured, OutOfMemory, Raised, Refused, TimedOut
 from attnprobe.core.parity import Parity
 from attnprobe.core.report import Report
-from attnprobe.core.trial import Record
+from attnprobe.core.trial import ONE_CALL, Record
 from attnprobe.report import plain
+from attnprobe.repro.ending import UNTOLD
 from attnprobe.repro.frame import Told
 
 _WIDTH = 96
 _FAILURES = 3
 
-EXIT = "Exit status: {wrong} while {it}, 0 once {fixed}."
+EXIT = "Exit status: 1 while {it}, 0 once {fixed}, {untold} where neither can be told."
 
 
 def tell(record: Record, report: Report, package: str, shrunk: str) -> Told:
@@ -28,7 +29,7 @@ def tell(record: Record, report: Report, package: str, shrunk: str) -> Told:
         shrunk: How the case was made smaller, or why it was not.
     """
     trial = record.trial
-    asked = "" if trial.question in ("check", "time") else f" ({trial.question})"
+    asked = "" if trial.question in ONE_CALL else f" ({trial.question})"
     name = trial.backend.rpartition("/")[2]
     title = f"{name} {_headline(record)}{asked}: {trial.case.label}"
     paragraphs = [
@@ -170,12 +171,13 @@ def _limits(record: Record) -> str:
 def _exit(record: Record) -> str:
     match record.outcome:
         case Measured() if not wrong(record):
-            return EXIT.format(wrong="1", it="a limit is exceeded", fixed="none is, as it was")
+            it, fixed = "a limit is exceeded", "none is, as it was"
         case Measured():
-            return EXIT.format(wrong="1", it="it is wrong", fixed="it is right")
+            it, fixed = "it is wrong", "it is right"
         case Crashed():
-            return EXIT.format(wrong="that of a dead process", it="it dies", fixed="it survives")
+            it, fixed = "a child process that makes the call dies", "it survives"
         case TimedOut():
-            return EXIT.format(wrong="none", it="it hangs", fixed="it returns")
+            it, fixed = "a child process that makes the call hangs", "the call returns"
         case _:
-            return EXIT.format(wrong="1", it="the exception comes", fixed="the call returns")
+            it, fixed = "the exception comes", "the call returns"
+    return EXIT.format(it=it, fixed=fixed, untold=UNTOLD)

@@ -201,6 +201,12 @@ def test_units_of_the_log_sum_exp(factor: float, shift: float, says: str) -> Non
     assert [says in f.hypothesis for f in parity.failures] == [True]
 
 
+def test_one_gradient_alone_is_explained(explained: Explained) -> None:
+    """Tensors are exchanged in thought only where the gradients of both are there, or neither's."""
+    (failure,) = explained(gradients.DqTailIsZero(), CAUSAL.edit(Hkv=4, grads=("q",))).failures
+    assert failure.hypothesis
+
+
 def test_a_large_case_says_that_it_is_too_large(
     explained: Explained, monkeypatch: pytest.MonkeyPatch
 ) -> None:

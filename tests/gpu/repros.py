@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from attnprobe import session as sessions
 from attnprobe.core.outcome import Crashed, Measured, OutOfMemory, Raised, TimedOut
 from attnprobe.core.report import Report
-from attnprobe.core.trial import Record
+from attnprobe.core.trial import ONE_CALL, Record
 from attnprobe.errors import UsageError
 from attnprobe.redact import Identity, redact
 from attnprobe.repro import calls
@@ -121,7 +121,7 @@ def _name(record: Record, what: str) -> str:
     """`sdpa-cudnn-unaligned-dq`: who, when, and the tensor or what is wrong with it."""
     trial, outcome = record.trial, record.outcome
     who = trial.backend.rpartition("/")[2].rpartition(":")[2]
-    asked = trial.question if trial.question not in ("check", "time") else ""
+    asked = "" if trial.question in ONE_CALL else trial.question
     tensor = ""
     if isinstance(outcome, Measured) and outcome.parity and outcome.parity.failures:
         tensor = outcome.parity.failures[0].of
@@ -192,7 +192,7 @@ def summary(report: Report, items: list[Kept], ended: dict[str, Ended]) -> str:
     words = []
     for item in items:
         trial, end = item.record.trial, ended.get(item.name, Ended("not ended"))
-        asked = "" if trial.question in ("check", "time") else f", {trial.question}"
+        asked = "" if trial.question in ONE_CALL else f", {trial.question}"
         case = f"{trial.case.name}{asked}: {trial.case.label}"
         cells = (trial.backend, item.failure, case, _versions(report, item.record))
         rows.append(_row(*cells, end.status, f"[{item.name}.py]({item.name}.py)"))

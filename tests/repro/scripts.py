@@ -38,7 +38,7 @@ def executed(text: str) -> dict[str, Any]:
     module = types.ModuleType(f"script_{next(_numbers)}")
     names = vars(module)
     sys.modules[module.__name__] = module
-    mode = torch.are_deterministic_algorithms_enabled()
+    mode, hook = torch.are_deterministic_algorithms_enabled(), sys.excepthook
     try:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(text, "script", "exec"), names)
@@ -46,6 +46,7 @@ def executed(text: str) -> dict[str, Any]:
         names["status"] = ended.code
     finally:
         torch.use_deterministic_algorithms(mode)
+        sys.excepthook = hook
     return names | {"printed": printed.getvalue()}
 
 

@@ -113,19 +113,55 @@ def test_an_exception_is_raised_until_it_is_not(body: str, kind: type, tmp_path:
     assert executed(text)["status"] == 0
 
 
+def ended(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """How a script ends in a process of its own."""
+    script = folder / "repro.py"
+    script.write_text(text)
+    return subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+
+
 @pytest.mark.slow
-def test_a_crash_kills_the_script(tmp_path: Path):
-    """The process dies of the same signal, and the head of the script says so."""
+@pytest.mark.parametrize(
+    ("body", "limit_s", "says", "shown"),
+    [
+        ("os.abort()", 60.0, "kills the process with SIGABRT", "makes the call: -6"),
+        ("os._exit(3)", 60.0, "kills the process", "makes the call: 3"),
+        ("time.sleep(1000)", 3.0, "hangs", "none within"),
+    ],
+    ids=["abort", "exit", "hang"],
+)
+def test_a_call_that_takes_its_process_along(
+    body: str, limit_s: float, says: str, shown: str, tmp_path: Path
+):
+    """A child dies or hangs of it: status 1, and 0 once the call returns."""
     from attnprobe.worker.host import Worker
 
-    kernel = planted(
-        tmp_path, "import os\n\n\ndef attention(query, key, value, **options):\n    os.abort()\n"
-    )
+    source = f"import os, time\n\n\ndef attention(query, key, value, **options):\n    {body}\n"
+    kernel = planted(tmp_path, source)
     with Worker() as worker:
-        found = worker.trial(Trial(CAUSAL.edit(Hkv=4), f"{kernel}:attention"), 60.0)
-    text = write(found)
-    assert "kills the process with SIGABRT" in " ".join(text.split())
-    script = tmp_path / "repro.py"
-    script.write_text(text)
-    ended = subprocess.run([sys.executable, str(script)], capture_output=True, check=False)
-    assert ended.returncode == -6
+        found = worker.trial(Trial(CAUSAL.edit(Hkv=4), f"{kernel}:attention"), limit_s)
+    text = write(found).replace("timeout=33.0", "timeout=8.0")
+    assert says in " ".join(text.split())
+    there = ended(text, tmp_path)
+    assert (there.returncode, shown in there.stdout) == (1, True), there.stdout + there.stderr
+    planted(tmp_path, "from torch.nn.functional import scaled_dot_product_attention as attention\n")
+    gone = ended(text, tmp_path)
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+
+
+@pytest.mark.slow
+def test_an_exception_has_its_own_status(tmp_path: Path):
+    """The exception that was seen is 1; another one, and any where numbers were asked for, 125."""
+    kernel = planted(tmp_path, RAISING)
+    raised = write(ask(Trial(CAUSAL.edit(Hkv=4), f"{kernel}:attention")))
+    assert ended(raised, tmp_path).returncode == 1
+    planted(tmp_path, "from tests.mutation.masks import CausalOneAhead as attention\n")
+    numbers = write(ask(Trial(CAUSAL.edit(Hkv=4), f"{kernel}:attention")))
+    planted(tmp_path, RAISING.replace("ValueError", "KeyError"))
+    assert ended(raised, tmp_path).returncode == 125
+    assert ended(numbers, tmp_path).returncode == 125
+
+
+RAISING = "def attention(query, key, value, **options):\n    raise ValueError('no such tile')\n"

@@ -82,7 +82,7 @@ def test_the_bound_on_trials_is_kept():
     found = search(fails, trials=5)
     assert found.tried == 5
     assert "5 trials" in found.unfinished
-    assert len(asked) == 6  # the first record, and five trials
+    assert len(asked) == 7  # the first record, five trials, and the last once more
 
 
 def test_the_bound_on_time_is_kept():
@@ -103,3 +103,24 @@ def test_what_does_not_show_here_is_not_shrunk():
 
     assert "crashed SIGSEGV" in str(minimise(first, ask))
     assert len(asked) == 1
+
+
+def test_nobody_explains_while_it_shrinks():
+    """Explanations take seconds: only the case that is left is asked as the user asked."""
+    asked: list[str] = []
+
+    def ask(trial: Trial) -> Record:
+        asked.append(trial.question)
+        return Record(trial, WRONG)
+
+    found = minimise(Record(Trial(LARGE, "mine", "time"), WRONG), ask)
+    assert isinstance(found, Minimised)
+    assert (set(asked[:-1]), asked[-1]) == ({"verdict"}, "time")
+    assert found.record.trial.question == "time"
+
+
+def test_what_does_not_last_is_not_believed():
+    """A case that fails only while it shrinks (a hang that is merely slow) is not given for the bug."""
+    first = Record(Trial(LARGE, "mine"), WRONG)
+    found = minimise(first, lambda t: Record(t, WRONG), confirm=lambda t: Record(t, RIGHT))
+    assert "ended otherwise" in str(found)
