@@ -7,8 +7,9 @@ child divides by the same numbers after it ran.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
 
 from attnprobe.core.case import ELEMENT_BYTES, Case, Pass
 from attnprobe.core.mask import Mask
@@ -114,6 +115,36 @@ def bytes_min(case: Case, passes: Pass) -> int:
     fwd = q + k + v + bias + out + lse
     bwd = q + k + v + bias + 2 * out + lse + grads + (bias if case.wants_bias_grad else 0)
     return {"fwd": fwd, "bwd": bwd, "fwd+bwd": fwd + bwd}[passes]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What must be computed, moved and held for a result, whoever computes it.
+
+    Args:
+        flops: Floating-point operations, by pass.
+        bytes_min: Bytes that must cross the memory bus, by pass.
+        floor_bytes: Bytes over the inputs that are held at the end of the longest pass.
+    """
+
+    flops: Mapping[Pass, int]
+    bytes_min: Mapping[Pass, int]
+    floor_bytes: int
+
+
+def demand(case: Case, indices: Indices | None = None) -> Demand:
+    """The demand of an attention call.
+
+    Args:
+        case: The attention call.
+        indices: See `pairs`.
+    """
+    attended = attended_pairs(case, indices)
+    return Demand(
+        flops={each: flops(case, each, attended) for each in get_args(Pass)},
+        bytes_min={each: bytes_min(case, each) for each in get_args(Pass)},
+        floor_bytes=floor_bytes(case),
+    )
 
 
 def _keys_in_band(mask: Mask, Mq: int, Mkv: int) -> int:

@@ -15,7 +15,7 @@ from attnprobe.device import backends, laboratory, remembered, room, settings
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.explainer import explain
-from attnprobe.device.inputs import Outputs
+from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.measure import measure, observe, short, unexpected, versus
 from attnprobe.device.measure.cold import Prepare
 from attnprobe.device.numerics.conventions import SPOILT, judge_under, spoils
@@ -116,7 +116,7 @@ def _withheld(trial: Trial, why: str) -> Versus:
     return Versus(trial.rival, withheld=(f"{trial.rival}: {why}",))
 
 
-def _copying(backend: Backend) -> Prepare | None:
+def _copying(backend: Backend) -> Prepare[Inputs] | None:
     """How copies of the inputs are prepared; None where each would have to be compiled for anew."""
     return None if backend.compiles else backend.prepare
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
+from attnprobe.core import cost
 from attnprobe.core.case import Case
 from attnprobe.device import memory
 
@@ -38,6 +40,21 @@ class Inputs:
     dout: Tensor
     bias: Tensor | None = None
     drawn_on: str = "cpu"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.q.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What q, k and v are made of."""
+        return self.q.dtype
+
+    @cached_property
+    def demand(self) -> cost.Demand:
+        """What the call needs at least, its pairs counted once."""
+        return cost.demand(self.case, partial(torch.arange, device=self.device))
 
 
 @dataclass(frozen=True)

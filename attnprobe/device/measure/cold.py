@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from attnprobe.core import cost, units
+from attnprobe.core import units
 from attnprobe.core.sampling import Sampling
 from attnprobe.device.backends.base import Prepared
-from attnprobe.device.inputs import Inputs
 from attnprobe.device.lowering.base import Refusal
+from attnprobe.device.measure.given import G
 
-Prepare = Callable[[Inputs], Prepared | Refusal]
+Prepare = Callable[[G], Prepared | Refusal]
 
 ROTATED = 5  # copies of the inputs are used in turn until they fill the cache this many times
 FLUSHED = (
@@ -71,7 +71,7 @@ def flusher(device: torch.device) -> Callable[[], object]:
     return buffer.sum
 
 
-def keep_cold(prepared: Prepared, inputs: Inputs, prepare: Prepare | None) -> Cold:
+def keep_cold(prepared: Prepared, inputs: G, prepare: Prepare[G] | None) -> Cold:
     """Decides how: copies of the inputs in turn, else a flush (CUDA), else it says "warm".
 
     Args:
@@ -79,13 +79,13 @@ def keep_cold(prepared: Prepared, inputs: Inputs, prepare: Prepare | None) -> Co
         inputs: What it was prepared from.
         prepare: The backend's `prepare`, to prepare copies of the inputs; None forbids copies.
     """
-    device = inputs.q.device
+    device = inputs.device
     cache = cache_bytes(device)
     if not cache:
         return Cold((prepared,), "warm (the size of the cache is unknown)")
     flush = flusher(device) if device.type == "cuda" else _nothing
     backward = "flushed by reading" if device.type == "cuda" else "as its forward leaves it"
-    footprint = cost.bytes_min(inputs.case, "fwd")
+    footprint = inputs.demand.bytes_min["fwd"]
     wanted = math.ceil(ROTATED * cache / max(1, footprint))
     if wanted <= COPIES_MAX and wanted * footprint <= _spare(device):
         copies = _copies(prepared, inputs, prepare, wanted)
@@ -100,7 +100,7 @@ def keep_cold(prepared: Prepared, inputs: Inputs, prepare: Prepare | None) -> Co
 
 
 def state_of_cache(
-    prepared: Prepared, inputs: Inputs, prepare: Prepare | None, sampling: Sampling
+    prepared: Prepared, inputs: G, prepare: Prepare[G] | None, sampling: Sampling
 ) -> Cold:
     """Cold as `keep_cold` has it, or one set of inputs again and again where warm was asked for."""
     if sampling.warm:
@@ -109,7 +109,7 @@ def state_of_cache(
 
 
 def _copies(
-    prepared: Prepared, inputs: Inputs, prepare: Prepare | None, wanted: int
+    prepared: Prepared, inputs: G, prepare: Prepare[G] | None, wanted: int
 ) -> tuple[Prepared, ...]:
     """The case on `wanted` sets of inputs, strides and shared storage kept; empty if that fails."""
     if wanted > 1 and prepare is None:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from attnprobe.core.case import Pass
 from attnprobe.device.backends.base import Gradients, Prepared
-from attnprobe.device.inputs import Inputs
 from attnprobe.device.measure.clocks import Call
 from attnprobe.device.measure.cold import Cold
+from attnprobe.device.measure.given import Given
 
 
-def wanted(prepared: Prepared, inputs: Inputs) -> tuple[Pass, ...]:
+def wanted(prepared: Prepared, inputs: Given) -> tuple[Pass, ...]:
     """The passes that answer the case: all three when it asks for forward and backward."""
     if not inputs.case.wants_backward or not _leaves(prepared):
         return ("fwd",)
@@ -26,7 +26,7 @@ def _leaves(prepared: Prepared) -> list[Tensor]:
     return [leaf for leaf in prepared.leaves.values() if leaf.requires_grad]
 
 
-def cotangent(prepared: Prepared, inputs: Inputs, out: Tensor) -> Tensor:
+def cotangent(prepared: Prepared, inputs: Given, out: Tensor) -> Tensor:
     """The gradient of the output, laid out in memory like the output itself.
 
     `out.sum().backward()` would hand the kernels an expanded tensor of stride 0, which cuDNN copies
@@ -43,7 +43,7 @@ def gradients(prepared: Prepared, out: Tensor, dout: Tensor) -> Gradients:
     return prepared.differentiate(out, _leaves(prepared), dout)
 
 
-def once(prepared: Prepared, inputs: Inputs) -> Callable[[], object]:
+def once(prepared: Prepared, inputs: Given) -> Callable[[], object]:
     """The whole case, to be run inside `prepared.around()`: for the profiler and for peak memory."""
     if wanted(prepared, inputs) == ("fwd",):
         return prepared.launch
@@ -57,7 +57,7 @@ def once(prepared: Prepared, inputs: Inputs) -> Callable[[], object]:
     return both
 
 
-def _cotangents(copies: Sequence[Prepared], inputs: Inputs) -> dict[int, Tensor]:
+def _cotangents(copies: Sequence[Prepared], inputs: Given) -> dict[int, Tensor]:
     """By copy of the inputs. One serves all, but a jagged output wants the offsets of its own inputs."""
     with copies[0].around():
         first = cotangent(copies[0], inputs, copies[0].launch())
@@ -66,7 +66,7 @@ def _cotangents(copies: Sequence[Prepared], inputs: Inputs) -> dict[int, Tensor]
         return {id(copy): cotangent(copy, inputs, copy.launch()) for copy in copies}
 
 
-def calls(cold: Cold, inputs: Inputs) -> dict[str, Call]:
+def calls(cold: Cold, inputs: Given) -> dict[str, Call]:
     """One `Call` per wanted pass.
 
     Backward runs a fresh forward before each sample, outside the timed region, instead of keeping one

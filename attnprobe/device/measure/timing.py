@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
 
 import torch
 
-from attnprobe.core import cost
 from attnprobe.core.case import Pass
 from attnprobe.core.sampling import DEFAULT, Sampling
 from attnprobe.core.timing import Duration, Rates, Timing
 from attnprobe.device.backends.base import Prepared
-from attnprobe.device.inputs import Inputs
 from attnprobe.device.measure import memory, passes, roofline
 from attnprobe.device.measure.clocks import CudaClock, clock_for
 from attnprobe.device.measure.cold import Prepare, state_of_cache
+from attnprobe.device.measure.given import G
 from attnprobe.device.measure.sampling import Series, collect
 
 FIELDS: dict[Pass, str] = {"fwd": "fwd_s", "bwd": "bwd_s", "fwd+bwd": "fwd_bwd_s"}
@@ -43,10 +41,10 @@ def first_call(prepared: Prepared, device: torch.device) -> float:
 
 def measure(
     prepared: Prepared,
-    inputs: Inputs,
+    inputs: G,
     sampling: Sampling = DEFAULT,
     *,
-    prepare: Prepare | None = None,
+    prepare: Prepare[G] | None = None,
     first_call_s: float | None = None,
 ) -> Timing:
     """Times and weighs one prepared case.
@@ -67,18 +65,17 @@ def measure(
     Raises:
         Exception: Whatever the library raises when launched, out of memory included.
     """
-    case, device = inputs.case, inputs.q.device
+    case, device, demand = inputs.case, inputs.device, inputs.demand
     notes, withheld = [], []
     if first_call_s is None:
         first_call_s = first_call(prepared, device)
         notes.append("first_call_s: first launch of the measurement, after the parity check's")
-    floor = cost.floor_bytes(case)
     with prepared.around():
-        peak = memory.peak(passes.once(prepared, inputs), device, floor)
+        peak = memory.peak(passes.once(prepared, inputs), device, demand.floor_bytes)
     if peak.bytes is None:
         withheld.append(f"peak_bytes: {peak.how}")
     cold = state_of_cache(prepared, inputs, prepare, sampling)
-    limits = roofline.rates(device, inputs.q.dtype)
+    limits = roofline.rates(device, inputs.dtype)
     clock, calls = clock_for(device), passes.calls(cold, inputs)
     if case.wants_backward and "bwd" not in calls:
         withheld.append("bwd_s: no input of this case requires a gradient")
@@ -89,7 +86,6 @@ def measure(
         sampling.target_ci,
         lambda series: max(one.half_width for one in series.values()),
     )
-    pairs = cost.attended_pairs(case, partial(torch.arange, device=device))
     durations: dict[str, Duration] = {}
     for name in passes.wanted(prepared, inputs):
         field, series = FIELDS[name], taken[name]
@@ -101,7 +97,7 @@ def measure(
         if isinstance(clock, CudaClock) and series.host_s > LAUNCH_BOUND * found.median:
             wall_s = clock.wall(calls[name], WALL_CALLS)
             found = replace(found, launch_bound=True, wall_s=wall_s)
-        found = _against(found, cost.flops(case, name, pairs), cost.bytes_min(case, name), limits)
+        found = _against(found, demand.flops[name], demand.bytes_min[name], limits)
         if found.roofline_share is None:
             notes.append(f"{field}: faster than the measured limit allows ({cold.text}); no share")
         durations[field] = found
@@ -109,8 +105,8 @@ def measure(
         **durations,
         first_call_s=first_call_s,
         peak_bytes=peak.bytes,
-        floor_bytes=floor,
-        flops=float(cost.flops(case, "fwd", pairs)),
+        floor_bytes=demand.floor_bytes,
+        flops=float(demand.flops["fwd"]),
         clock=clock.text,
         withheld=tuple(withheld),
         cache=cold.text,

@@ -9,10 +9,10 @@ from attnprobe.core.case import Pass
 from attnprobe.core.sampling import Sampling
 from attnprobe.core.timing import Ratio, Versus
 from attnprobe.device.backends.base import Prepared
-from attnprobe.device.inputs import Inputs
 from attnprobe.device.measure import passes
 from attnprobe.device.measure.clocks import Call, clock_for
 from attnprobe.device.measure.cold import Prepare, state_of_cache
+from attnprobe.device.measure.given import G
 from attnprobe.device.measure.paired import compare
 
 FIELDS: dict[Pass, str] = {"fwd": "fwd", "bwd": "bwd", "fwd+bwd": "fwd_bwd"}
@@ -23,9 +23,9 @@ def versus(
     of: Prepared,
     to: Prepared,
     rival: str,
-    inputs: Inputs,
+    inputs: G,
     sampling: Sampling,
-    prepares: tuple[Prepare | None, Prepare | None] = (None, None),
+    prepares: tuple[Prepare[G] | None, Prepare[G] | None] = (None, None),
 ) -> Versus:
     """How much longer `of` takes than `to`.
 
@@ -43,7 +43,7 @@ def versus(
     Raises:
         Exception: Whatever a library raises when launched, out of memory included.
     """
-    device = inputs.q.device
+    device = inputs.device
     mine = passes.calls(state_of_cache(of, inputs, prepares[0], sampling), inputs)
     theirs = passes.calls(state_of_cache(to, inputs, prepares[1], sampling), inputs)
     found: dict[str, Any] = {}
