@@ -33,8 +33,10 @@ TRAINING_S = 600.0
 """Seconds that one training may take, the runs it is compared with included."""
 
 COMPILE_S = 15.0
-"""For backends that compile, when others are checked too. FlexAttention takes 1.7 s a mask and pass on
-an H200 (torch 2.11) and 7 s on a CPU (torch 2.13) the first time, some 0.15 s from the cache."""
+COMPILE_SHARE = 1 / 3
+"""What backends that compile get when others are checked too: seconds, or the share of what the others
+took where that is more. FlexAttention takes 1.7 s a mask and pass on an H200 (torch 2.11) and 7 s on a
+CPU (torch 2.13) the first time, some 0.15 s from the cache."""
 
 COMPILE_FIRST = {"cuda": "bfloat16", "cpu": "float32"}
 """The dtype that most people run there is compiled first."""
@@ -115,11 +117,12 @@ class Survey:
     ) -> list[Record]:
         """Runs trials whose time does not matter: small cases side by side, large ones in turn.
 
-        Backends that compile come last; beside others they get `COMPILE_S` at most, because their
-        first run takes minutes. What they compiled stays in torch's cache: the next run gets further.
+        Backends that compile come last; beside others they get `COMPILE_S` or `COMPILE_SHARE`,
+        because their first run takes minutes. What they compiled stays in torch's cache: the next run gets further.
         `fail_fast` ends with the first wrong result.
         """
-        until = time.monotonic() + (math.inf if budget_s is None else budget_s)
+        began = time.monotonic()
+        until = began + (math.inf if budget_s is None else budget_s)
         plain, compiled = self.split(trials)
         small: list[Trial] = []
         large: list[Trial] = []
@@ -136,7 +139,8 @@ class Survey:
         if compiled and not any(map(enough, found)):
             left = _left(until)
             if plain:
-                left = COMPILE_S if left is None else min(left, COMPILE_S)
+                share = max(COMPILE_S, COMPILE_SHARE * (time.monotonic() - began))
+                left = share if left is None else min(left, share)
             crew = self.crew.workers(compiled)
             found += self._run(f"{label}, compiling", compiled, crew, left, enough)
         return found

@@ -132,6 +132,41 @@ def test_a_finite_mask_value_leaks() -> None:
     assert {f.kind for f in found} == {"leak"}
 
 
+@pytest.mark.parametrize("often", [1.0, 0.5, 0.01])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_moves_from_launch_to_launch_is_neither_leak_nor_scaling(
+    dtype: str, often: float
+) -> None:
+    """Atomic additions move the last bits of dq, always or rarely; no input is to blame for it."""
+    generator, right = torch.Generator().manual_seed(0), Simulator()
+
+    def run(inputs: Inputs) -> Outputs:
+        found = right(inputs)
+        assert found.dq is not None
+        up = torch.nextafter(found.dq, torch.full_like(found.dq, torch.inf))
+        moved = torch.rand(found.dq.shape, generator=generator) < often * 0.5
+        return replace(found, dq=torch.where(moved, up, found.dq))
+
+    inputs = make(CASE.edit(dtype=dtype))
+    assert exact.leak(run, inputs) == ()
+    assert exact.power_of_two(run, inputs) == ()
+
+
+def test_a_leak_is_found_under_what_moves() -> None:
+    """A backward that lets masked keys through leaks, however its last bits move."""
+    generator, right = torch.Generator().manual_seed(0), Simulator()
+
+    def run(inputs: Inputs) -> Outputs:
+        found = right(inputs)
+        assert found.dq is not None
+        dq = found.dq + 1e-6 * inputs.k.float().mean()
+        noise = 1 + 1e-6 * (torch.rand(dq.shape, generator=generator) - 0.5)
+        return replace(found, dq=dq * noise)
+
+    found = exact.leak(run, make(CASE.edit(dtype="float32")))
+    assert {f.message.partition(" ")[0] for f in found} == {"dq"}
+
+
 def test_what_is_not_linear_in_v_fails_powers_of_two() -> None:
     """A constant added to the output is not multiplied with v."""
 

@@ -3,8 +3,8 @@
 Finds a mask that is a finite number, a tile that is masked too late, a row that reads one key too
 many: whatever a row may not attend becomes other finite numbers, and no bit of the row's results
 may change. A right kernel gives masked keys the weight 0 exactly, and 0 times a finite number is 0;
-NaN is put only beyond lengths that the kernel is told, which it has no reason to read.
-Quantities that a plain repeat changes are not compared.
+NaN is put only beyond lengths that the kernel is told, which it has no reason to read. What
+atomic additions move from launch to launch is told from a leak by repeats of both.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Finds values or cotangents that pass through a format or a constant they should not: a clamp, an
 epsilon, a scaling that depends on size. A right kernel is linear in both, and a factor of four
 changes no significand, so bits must agree; not so in float16, whose subnormals round on the way.
-What a plain repeat changes is not compared.
+What atomic additions move from launch to launch is told apart by repeats.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import torch
@@ -130,12 +130,59 @@ def _blocks(length: int, step: int, passes: int) -> Iterator[int]:
     yield from starts[-(passes - passes // 2) :]
 
 
+LEAKING = ("out", "lse", "dq")
+
+REPEATS = 20
+"""Launches of either kind after which values that never overlap are no accident. Where the inputs make
+no difference, 40 values in random order have their 20 smallest (or largest) all on one side with
+probability 2 / C(40, 20) = 1.5e-11 per element."""
+
+
+def _apart(
+    run: Run,
+    inputs: Inputs,
+    others: Inputs,
+    names: Iterable[str],
+    factor: float = 1.0,
+) -> dict[str, Tensor]:
+    """Which elements tell two inputs apart, by quantity.
+
+    A kernel that adds with atomics returns other bits every time, or once in a thousand launches, so
+    that two launches that differ show nothing. Those that do are repeated in turn, and only elements
+    count whose ranges over the repeats do not touch. The quantities of `inputs` are multiplied by
+    `factor`, a power of two, first.
+    """
+    one, other = run(inputs), run(others)
+    pairs = {n: (getattr(one, n), getattr(other, n)) for n in names}
+    low_high = {
+        n: (a * factor, a * factor, b, b)
+        for n, (a, b) in pairs.items()
+        if a is not None and b is not None
+    }
+    if all(_same(a, b) for a, _, b, _ in low_high.values()):
+        return {name: torch.zeros_like(a, dtype=torch.bool) for name, (a, *_) in low_high.items()}
+    for _ in range(REPEATS - 1):
+        again, changed = run(inputs), run(others)
+        for name, (a_low, a_high, b_low, b_high) in low_high.items():
+            a, b = getattr(again, name) * factor, getattr(changed, name)
+            low_high[name] = (
+                torch.minimum(a_low, a),
+                torch.maximum(a_high, a),
+                torch.minimum(b_low, b),
+                torch.maximum(b_high, b),
+            )
+    return {
+        name: ~((a_low <= b_high) & (b_low <= a_high)) & ~(a_low.isnan() & b_low.isnan())
+        for name, (a_low, a_high, b_low, b_high) in low_high.items()
+    }
+
+
 def leak(run: Run, inputs: Inputs, beyond: float = torch.nan) -> tuple[Failure, ...]:
     """Rows that attend none of the replaced keys must not change by a single bit.
 
     From several cuts on, keys and values become finite garbage (a NaN would spread in every right
-    kernel: 0 * NaN); out, lse and dq of safe rows are compared, as far as a plain repeat of the run
-    gives the same bits. Slots that belong to no sequence hold `beyond` throughout.
+    kernel: 0 * NaN); out, lse and dq of safe rows are compared, and what a repeat may move as well is
+    told apart by `_apart`. Slots that belong to no sequence hold `beyond` throughout.
 
     Args:
         run: The backend.
@@ -143,9 +190,9 @@ def leak(run: Run, inputs: Inputs, beyond: float = torch.nan) -> tuple[Failure, 
         beyond: NaN where the backend is told lengths and has no reason to read further; finite where
             it is told so by a mask.
     """
-    case, base, again = inputs.case, run(inputs), run(inputs)
-    stable = [n for n in ("out", "lse", "dq") if _same(getattr(base, n), getattr(again, n))]
-    Tkv, found = inputs.k.shape[2], []
+    case = inputs.case
+    Tkv = inputs.k.shape[2]
+    found: list[Failure] = []
     owned = _owned(case, inputs.k.device)
     outside = (~owned)[:, None, :, None]
     all_owned = bool(owned.all())
@@ -156,12 +203,11 @@ def leak(run: Run, inputs: Inputs, beyond: float = torch.nan) -> tuple[Failure, 
         k, v = k.masked_fill(outside, beyond), v.masked_fill(outside, beyond)
         if all_owned and not cut:
             continue  # nothing is replaced
-        changed = run(replace(inputs, k=k, v=v))
         touched = (allowed(case, k.device, slice(0, Tkv)) & swap[:, None, None, :]).any(-1)
-        for name in stable:
-            a, b = getattr(base, name), getattr(changed, name)
-            safe = (~touched & _rows(case, k.device)).expand(a.shape[:3])
-            differs = ~_equal(a[safe], b[safe])
+        safe = (~touched & _rows(case, k.device)).expand(case.out_shape[:3])
+        replaced = replace(inputs, k=k, v=v)
+        for name, moved in _apart(run, inputs, replaced, LEAKING).items():
+            differs = moved[safe]
             if bool(differs.any()):
                 which = f"keys from {cut} on" if cut else "keys beyond the lengths"
                 message = (
@@ -202,20 +248,17 @@ def power_of_two(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
     """
     if inputs.case.dtype == "float16":
         return ()
-    base, found = run(inputs), []
-    pairs = [("out", base, run(replace(inputs, v=4 * inputs.v)), "v")]
+    found: list[Failure] = []
+    larger = {"v": replace(inputs, v=4 * inputs.v)}
     if inputs.case.wants_backward:
-        scaled = run(replace(inputs, dout=4 * inputs.dout))
-        pairs += [(name, base, scaled, "dout") for name in ("dq", "dk", "dv", "dbias")]
-    again = run(inputs)
-    for name, one, four, factor in pairs:
-        a, b = getattr(one, name), getattr(four, name)
-        if a is None or b is None or not _same(a, getattr(again, name)):
-            continue  # what moves between repeats cannot be compared bit for bit
-        differs = ~_equal(4 * a, b)
-        if bool(differs.any()):
-            message = f"{name}(4 {factor}) is not 4 {name} in {int(differs.sum())} places"
-            found.append(Failure("scaling", message))
+        larger["dout"] = replace(inputs, dout=4 * inputs.dout)
+    for what, scaled in larger.items():
+        names = ("out",) if what == "v" else ("dq", "dk", "dv", "dbias")
+        moved = _apart(run, inputs, scaled, names, 4.0)
+        for name, differs in moved.items():
+            if bool(differs.any()):
+                message = f"{name}(4 {what}) is not 4 {name} in {int(differs.sum())} places"
+                found.append(Failure("scaling", message))
     return tuple(found)
 
 
