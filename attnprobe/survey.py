@@ -14,6 +14,7 @@ from attnprobe.core.backend_fact import BackendFact, Claim
 from attnprobe.core.cost import estimate_bytes
 from attnprobe.core.environment import Environment
 from attnprobe.core.report import Report
+from attnprobe.core.reported import Reported
 from attnprobe.core.trial import Record, Trial
 from attnprobe.crew import Crew
 from attnprobe.errors import UnusableHost, UsageError
@@ -271,6 +272,9 @@ class _Redacted(Journal):
 
     def record(self, record: Record) -> None:
         super().record(redact(Report(records=(record,)), self._identity).records[0])
+
+    def reported(self, reported: Reported) -> None:
+        super().reported(redact(Report(reported=(reported,)), self._identity).reported[0])
 
     def note(self, note: str) -> None:
         super().note(redact(Report(notes=(note,)), self._identity).notes[0])

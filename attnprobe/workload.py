@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from attnprobe import masks
-from attnprobe.core.case import Case, Lengths
-from attnprobe.core.score import Bias, Score
-from attnprobe.errors import AttnprobeError, UsageError
+from attnprobe.core.case import Case
+from attnprobe.core.reported import Reported
+from attnprobe.errors import UsageError
 from attnprobe.located_yaml import Located, Path, read
+from attnprobe.workload_case import case_of
+from attnprobe.workload_reported import reported_of
 from attnprobe.workload_spec import CaseSpec, FileSpec
 
 MAX_CASES = 2000
@@ -54,14 +55,18 @@ class Workload:
     Args:
         name: Its name.
         source: Where the shapes come from.
-        reported: What that source measured, as written.
+        about: In one line, what it is.
+        backends: What `profile` compares unless told otherwise: backends, variants of layers, globs.
+        reported: What sources measured of these cases.
         needs: What the user's model needs: bias_grad, lse, deterministic, dropout.
         calls: All cases, grids expanded.
     """
 
     name: str
     source: str = ""
-    reported: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+    backends: tuple[str, ...] = ()
+    reported: tuple[Reported, ...] = ()
     needs: Mapping[str, Any] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
 
@@ -134,8 +139,21 @@ class _Reader:
                 break
         if top is None:
             return None
+        reported = tuple(self._reported(top, calls))
         needs = top.needs.model_dump()
-        return Workload(top.name, top.source, top.reported, needs, tuple(calls))
+        return Workload(
+            top.name, top.source, top.about, tuple(top.backends), reported, needs, tuple(calls)
+        )
+
+    def _reported(self, top: FileSpec, calls: list[Call]) -> Iterator[Reported]:
+        cases = [call.case for call in calls]
+        for n, source in enumerate(top.reported):
+            for m, number in enumerate(source.numbers):
+                found = reported_of(source, number, cases)
+                if isinstance(found, Reported):
+                    yield found
+                elif cases:  # else all of them are unsound, which is said
+                    self._add(("reported", n, "numbers", m, "case"), found)
 
     def _validate(self, kind: type[_Spec], data: object, path: Path) -> _Spec | None:
         try:
@@ -149,7 +167,8 @@ class _Reader:
             return None
 
     def _expand(self, spec: CaseSpec, path: Path) -> Iterator[Call]:
-        missing = [name for name in ("Hq", "Mq", "K") if not getattr(spec, name)]
+        needed = ("Hq", "K") if spec.lengths or spec.q_lengths else ("Hq", "Mq", "K")
+        missing = [name for name in needed if not getattr(spec, name)]
         if missing:
             self._add(path, f"{', '.join(missing)} missing, here and in defaults")
             return
@@ -163,37 +182,12 @@ class _Reader:
             self._add(path, f"the grid expands to {size} cases; the limit is {MAX_CASES}")
             return
         for values in itertools.product(*grid.values()):
-            case = self._case(dict(zip(grid, values, strict=True)), spec, path)
-            if case is not None:
-                yield Call(case, spec.source, spec.backend, spec.calls_per_step, tuple(spec.ask))
-
-    def _case(self, point: dict[str, Any], spec: CaseSpec, path: Path) -> Case | None:
-        """One point of the grid, or None and a problem."""
-        point.setdefault("Hkv", point["Hq"])
-        point.setdefault("Mkv", point["Mq"])
-        point.setdefault("Kv", point["K"])
-        lengths = _lengths(point)
-        square = point["Mq"] == point["Mkv"] and (lengths is None or lengths.q == lengths.kv)
-        bias = point.pop("bias")
-        score = Score(
-            scale=point.pop("scale"),
-            softcap=point.pop("softcap"),
-            alibi=point.pop("alibi"),
-            bias=Bias.parse(bias.shape, bias.requires_grad, bias.dtype, bias.forbids)
-            if bias
-            else None,
-        )
-        try:
-            mask = masks.parse(point.pop("mask"), square)
-        except AttnprobeError as error:
-            self._add((*path, "mask"), "; ".join(filter(None, (error.what, error.why, error.fix))))
-            return None
-        case = Case(
-            **point, mask=mask, score=score, lengths=lengths, device=spec.device, name=spec.name
-        )
-        for problem in case.problems:
-            self._add(path, problem)
-        return None if case.problems else case
+            found = case_of(dict(zip(grid, values, strict=True)), spec)
+            if isinstance(found, Case):
+                yield Call(found, spec.source, spec.backend, spec.calls_per_step, tuple(spec.ask))
+                continue
+            for where, text in found:
+                self._add((*path, where) if where else path, text)
 
     def _add(self, path: Path, text: str, at_key: bool = False) -> None:
         problem = self.located.problem(path, text, at_key)
@@ -204,18 +198,6 @@ class _Reader:
 def _merge(defaults: CaseSpec, spec: CaseSpec) -> CaseSpec:
     """The defaults, overridden by what the entry itself says."""
     return defaults.model_copy(update={name: getattr(spec, name) for name in spec.model_fields_set})
-
-
-def _lengths(point: dict[str, Any]) -> Lengths | None:
-    """Takes the length fields out of a grid point; a side that is not given is full."""
-    q, kv = point.pop("q_lengths", None), point.pop("kv_lengths", None)
-    storage, tail = point.pop("storage"), point.pop("tail")
-    if q is None and kv is None and storage == "padded" and tail == 0:
-        return None
-    B = point["B"]
-    q = [point["Mq"]] * B if q is None else q
-    kv = [point["Mkv"]] * B if kv is None else kv
-    return Lengths(tuple(q), tuple(kv), storage, tail)
 
 
 def _words(detail: ErrorDetails, allowed: list[str]) -> str:

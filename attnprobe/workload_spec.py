@@ -1,65 +1,33 @@
-"""The fields of a workload file, their types and their allowed values."""
+"""The fields of a workload file: their types, allowed values and meaning (also the JSON Schema's)."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from attnprobe import masks
-from attnprobe.core.case import ELEMENT_BYTES, FAMILIES, LAYOUTS, MASK_FORMS, Pass, Storage
-from attnprobe.core.score import Bias
+from attnprobe import lengths, masks
+from attnprobe.core.case import FAMILIES, LAYOUTS, MASK_FORMS, Pass, Storage
+from attnprobe.core.reported import Quantity
 from attnprobe.device import laboratory, modules
-from attnprobe.errors import AttnprobeError
+from attnprobe.workload_fields import (
+    BiasShape,
+    Count,
+    Dtype,
+    Grid,
+    Label,
+    Length,
+    LengthGrid,
+    MaskText,
+    Name,
+    OneOf,
+    OrAlone,
+    Url,
+    listed,
+)
 
-T = TypeVar("T")
-
-
-def _listed(value: object) -> object:
-    """A lone value as a grid of one."""
-    return value if isinstance(value, list) else [value]
-
-
-def _lengths_listed(value: object) -> object:
-    """One list of lengths as a grid of one; a list of lists is a grid."""
-    nested = isinstance(value, list) and any(isinstance(item, list) for item in value)
-    return value if nested else [value]
-
-
-def _is_mask(text: str) -> str:
-    """Family and arguments exist; whether `align` may be left out is decided once lengths are known."""
-    try:
-        masks.parse(text, square=True)
-    except AttnprobeError as error:
-        raise ValueError("; ".join(filter(None, (error.what, error.why, error.fix)))) from None
-    return text
-
-
-def _is_shape(text: str) -> str:
-    Bias.parse(text)
-    return text
-
-
-def _one_of(allowed: tuple[str, ...]) -> AfterValidator:
-    """A validator that names what is allowed, the nearest first."""
-
-    def check(value: str) -> str:
-        if value in allowed:
-            return value
-        near = get_close_matches(value, allowed, n=2, cutoff=0.5)
-        advice = f"did you mean {', '.join(near)}? " if near else ""
-        raise ValueError(f"{value[:60]!r} is unknown; {advice}allowed: {', '.join(allowed)}")
-
-    return AfterValidator(check)
-
-
-Grid = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
-Count = Annotated[int, Field(ge=1, lt=2**31)]
-Length = Annotated[int, Field(ge=0, lt=2**31)]
-Lengths = Annotated[list[Length], Field(min_length=1, max_length=4096)]
-Dtype = Annotated[str, _one_of(tuple(ELEMENT_BYTES))]
-Label = Annotated[str, Field(pattern=r"^[\w .,:;+()/&=-]{1,80}$")]
+WHERE = ("B", "Hq", "Hkv", "Mq", "Mkv", "K", "Kv", "dtype", "pass", "mask_form", "module")
+"""What tells the cases of a grid apart for `reported`."""
 
 
 class _Strict(BaseModel):
@@ -69,67 +37,122 @@ class _Strict(BaseModel):
 class BiasSpec(_Strict):
     """An added tensor."""
 
-    shape: Annotated[str, AfterValidator(_is_shape)] = "1,H,M,N"
-    requires_grad: bool = False
-    dtype: Dtype | None = None
-    forbids: bool = False
+    shape: BiasShape = Field("1,H,M,N", description="B,H,M,N with 1 where it broadcasts.")
+    requires_grad: bool = Field(False, description="Whether its gradient is wanted.")
+    dtype: Dtype | None = Field(None, description="Element type; that of the queries if left out.")
+    forbids: bool = Field(False, description="A mask of its own: -inf for half of the pairs.")
 
 
 class CaseSpec(_Strict):
-    """One entry of `cases`, or the `defaults` of all: a list is a grid where the field allows one."""
+    """An attention call. A list is a grid where the field allows one: every combination is a case."""
 
-    name: Label = ""
-    B: Grid[Count] = [1]
-    Hq: Grid[Count] = []
-    Hkv: Grid[Count] = []
-    Mq: Grid[Length] = []
-    Mkv: Grid[Length] = []
-    K: Grid[Count] = []
-    Kv: Grid[Count] = []
-    dtype: Grid[Dtype] = ["bfloat16"]
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    passes: Grid[Pass] = Field(default=["fwd+bwd"], alias="pass")
-    mask: Grid[Annotated[str, AfterValidator(_is_mask)]] = ["none"]
-    mask_form: Grid[Annotated[str, _one_of(MASK_FORMS)]] = ["best"]
-    bias: Grid[BiasSpec | None] = [None]
-    scale: Grid[Annotated[float, Field(allow_inf_nan=False)] | None] = [None]
-    softcap: Grid[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None] = [None]
-    alibi: Grid[bool] = [False]
-    q_lengths: Annotated[list[Lengths], BeforeValidator(_lengths_listed)] = []
-    kv_lengths: Annotated[list[Lengths], BeforeValidator(_lengths_listed)] = []
-    storage: Grid[Storage] = ["padded"]
-    tail: Grid[Length] = [0]
-    layout: Grid[Annotated[str, _one_of(LAYOUTS)]] = ["BHMK"]
-    family: Grid[Annotated[str, _one_of(FAMILIES)]] = ["normal"]
-    seed: Grid[Length] = [0]
-    dropout_p: Grid[Annotated[float, Field(ge=0, lt=1)]] = [0.0]
-    module: Grid[Annotated[str, _one_of(modules.names())]] = []
-    grads: list[Literal["q", "k", "v"]] = ["q", "k", "v"]
+    name: Label = Field("", description="What people call it; `reported` and --mask refer to it.")
+    B: Grid[Count] = Field([], description="Sequences; as many as there are lengths, else 1.")
+    Hq: Grid[Count] = Field([], description="Query heads.")
+    Hkv: Grid[Count] = Field([], description="Key and value heads; Hq if left out.")
+    Mq: Grid[Length] = Field([], description="Queries; the longest of `lengths` if left out.")
+    Mkv: Grid[Length] = Field(
+        [], description="Keys; the longest of its lengths or Mq, if left out."
+    )
+    K: Grid[Count] = Field([], description="Head dim of queries and keys.")
+    Kv: Grid[Count] = Field([], description="Head dim of values; K if left out.")
+    dtype: Grid[Dtype] = Field(["bfloat16"], description="Element type.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where it is meant to run.")
+    passes: Grid[Pass] = Field(
+        ["fwd+bwd"], alias="pass", description="Forward, backward alone, or both."
+    )
+    mask: Grid[MaskText] = Field(
+        ["none"],
+        description=f"Which pairs attend; terms joined by &: {', '.join(masks.names())}.",
+    )
+    mask_form: Grid[Annotated[str, OneOf(MASK_FORMS)]] = Field(
+        ["best"], description="How the caller passes the mask: as the backend likes it, or dense."
+    )
+    bias: Grid[BiasSpec | None] = Field([None], description="A tensor added to the logits.")
+    scale: Grid[Annotated[float, Field(allow_inf_nan=False)] | None] = Field(
+        [None], description="Softmax scale; K ** -0.5 if left out."
+    )
+    softcap: Grid[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None] = Field(
+        [None], description="c in c * tanh(logit / c)."
+    )
+    alibi: Grid[bool] = Field([False], description="Whether ALiBi is added.")
+    lengths: LengthGrid = Field(
+        [],
+        description=f"Tokens per sequence, queries and keys alike: a list, or {lengths.spelled()}.",
+    )
+    q_lengths: LengthGrid = Field([], description="Queries per sequence, as `lengths`.")
+    kv_lengths: LengthGrid = Field([], description="Keys per sequence, as `lengths`.")
+    storage: Grid[Storage] = Field(
+        ["padded"], description="Slots of Mq and Mkv, one packed row, or packed queries on slots."
+    )
+    tail: Grid[Length] = Field([0], description="Tokens behind the last sequence of a packed row.")
+    layout: Grid[Annotated[str, OneOf(LAYOUTS)]] = Field(["BHMK"], description="Memory layout.")
+    family: Grid[Annotated[str, OneOf(FAMILIES)]] = Field(["normal"], description="Values drawn.")
+    seed: Grid[Length] = Field([0], description="Seed of the inputs; --seed is added.")
+    dropout_p: Grid[Annotated[float, Field(ge=0, lt=1)]] = Field([0.0], description="Dropout.")
+    module: Grid[Annotated[str, OneOf(modules.names())]] = Field(
+        [], description="The layer of width Hq * K that is timed instead of the call."
+    )
+    grads: list[Literal["q", "k", "v"]] = Field(
+        ["q", "k", "v"], description="Which inputs want gradients."
+    )
     ask: Annotated[
-        list[Annotated[str, _one_of(("check", "training", *laboratory.names()))]],
-        BeforeValidator(_listed),
-        Field(min_length=1),
+        list[Annotated[str, OneOf(("check", "training", *laboratory.names()))]],
+        BeforeValidator(listed),
+        OrAlone(),
+        Field(min_length=1, description="What `attnprobe check` asks of it."),
     ] = ["check"]
-    source: str = ""
-    backend: Label = ""
-    calls_per_step: Count = 1
+    source: str = Field("", description="Where this shape is from, if not where the others are.")
+    backend: Label = Field("", description="What the user's code calls today.")
+    calls_per_step: Count = Field(1, description="Calls in one step of the model.")
 
 
 class NeedsSpec(_Strict):
     """What the user's model needs of an attention call, whatever the case says."""
 
-    bias_grad: bool = False
-    lse: bool = False
-    deterministic: bool = False
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    bias_grad: bool = Field(False, description="The gradient of the bias.")
+    lse: bool = Field(False, description="The log-sum-exp.")
+    deterministic: bool = Field(False, description="The same bits every time.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Its dropout.")
+
+
+class NumberSpec(_Strict):
+    """One number that the source measured, about one case of this file."""
+
+    case: Label = Field(description="Name of the case.")
+    where: dict[Annotated[str, OneOf(WHERE)], int | str] = Field(
+        {}, description="Which case of that name, where there are several: {Mq: 4096}."
+    )
+    backend: Name = Field(description="What was measured, by the name it has here.")
+    quantity: Quantity = Field(description="Seconds, bytes or FLOP/s, of what.")
+    value: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(description="In SI units.")
+    over: Name | None = Field(
+        None, description="Then `value` is how many times as much this takes."
+    )
+    note: str = Field("", description="What hinders a comparison.")
+
+
+class ReportedSpec(_Strict):
+    """What one source measured on one machine."""
+
+    url: Url = Field(description="Where the numbers are to be read.")
+    machine: str = Field(min_length=1, max_length=80, description="In the words of the source.")
+    note: str = Field("", description="What hinders a comparison of all of them.")
+    numbers: Annotated[list[NumberSpec], Field(min_length=1, description="What was measured.")]
 
 
 class FileSpec(_Strict):
     """The top level; `defaults` and `cases` are checked one by one, so that one error hides no other."""
 
-    name: Label
-    source: str = ""
-    reported: dict[str, Any] = {}
-    needs: NeedsSpec = NeedsSpec()
-    defaults: dict[str, Any] = {}
-    cases: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=500)]
+    name: Label = Field(description="Its name.")
+    about: str = Field("", max_length=120, description="In one line, what it is.")
+    source: str = Field("", description="Where the shapes come from.")
+    backends: Annotated[list[Name], Field(description="What `profile` compares, if not told.")] = []
+    reported: list[ReportedSpec] = Field([], description="What sources measured of these cases.")
+    needs: NeedsSpec = Field(
+        default=NeedsSpec.model_validate({}), description="What the model needs of any call."
+    )
+    defaults: dict[str, Any] = Field({}, description="Fields that all cases have.")
+    cases: Annotated[
+        list[dict[str, Any]], Field(min_length=1, max_length=500, description="The calls.")
+    ]

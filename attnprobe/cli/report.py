@@ -50,6 +50,8 @@ def report(
     header = Header("report", workload, seed)
     with survey.opened(header, path, mode, python or None, Progress) as survey_:
         environment = survey_.machine()
+        for number in timed.reported:
+            survey_.journal.reported(number)
         usable = environment.torch is not None
         here = survey.device(device, environment) if usable else "cpu"
         survey_.backends(names, here, launch=usable)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.environment import Environment
+from attnprobe.core.reported import Reported
 from attnprobe.core.trial import Record
 
 SCHEMA = "attnprobe/1"
@@ -27,6 +28,7 @@ class Report:
         complete: False when the session was interrupted or its end is missing.
         started: ISO 8601 time in UTC.
         seconds: Wall time of the session.
+        reported: What the workload's sources measured of its cases.
     """
 
     schema: str = SCHEMA
@@ -40,3 +42,4 @@ class Report:
     complete: bool = True
     started: str = ""
     seconds: float = 0.0
+    reported: tuple[Reported, ...] = ()

@@ -15,10 +15,12 @@ from attnprobe.core.report import Report
 from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
+from attnprobe.report.compose.reported import Beside, beside
 
 Json = dict[str, Any]
 
 _CHECK = ("summary", "trials", "training", "known_bugs")
+_PROFILE = ("trials", "reported")
 _BAD_ENDS = tuple(kind for kind in OUTCOME_KINDS if kind != "measured")
 
 
@@ -42,7 +44,11 @@ def check(report: Report) -> Json:
 
 def profile(report: Report) -> Json:
     """Every timed trial, times in seconds and memory in bytes, with the verdict of that trial."""
-    return {**_head(report), "trials": [_timed(record) for record in reading.timed(report)]}
+    return {
+        **_head(report),
+        "trials": [_timed(record) for record in reading.timed(report)],
+        "reported": [_reported(pair) for pair in beside(report)],
+    }
 
 
 def full(report: Report) -> Json:
@@ -50,7 +56,7 @@ def full(report: Report) -> Json:
     return {
         **info(report),
         "check": {k: v for k, v in check(report).items() if k in _CHECK},
-        "profile": {"trials": profile(report)["trials"]},
+        "profile": {k: v for k, v in profile(report).items() if k in _PROFILE},
     }
 
 
@@ -131,6 +137,11 @@ def _timed(record: Record) -> Json:
         "roofline_share": None,  # the ceiling of this GPU is not measured yet
         "kernels": list(kernels),
     }
+
+
+def _reported(pair: Beside) -> Json:
+    encoded: Json = encode(pair.reported)
+    return {**encoded, "here": pair.here, "ratio": pair.ratio, "why": pair.why}
 
 
 def _parity(record: Record) -> Parity:

@@ -16,6 +16,7 @@ from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.environment import Environment
 from attnprobe.core.jsonio import encode
 from attnprobe.core.report import Report
+from attnprobe.core.reported import Reported
 from attnprobe.core.trial import Record
 from attnprobe.errors import UsageError
 from attnprobe.session.lines import (
@@ -26,6 +27,7 @@ from attnprobe.session.lines import (
     Line,
     NoteLine,
     RecordLine,
+    ReportedLine,
     assemble,
 )
 from attnprobe.session.reader import read
@@ -94,6 +96,11 @@ class Journal:
     def record(self, record: Record) -> None:
         """A finished trial."""
         self._append(RecordLine(record))
+
+    def reported(self, reported: Reported) -> None:
+        """A number of the workload's sources; kept once."""
+        if reported not in self.report.reported:
+            self._append(ReportedLine(reported))
 
     def note(self, note: str) -> None:
         """Something that the reader must know; said once."""

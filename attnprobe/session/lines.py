@@ -10,6 +10,7 @@ from typing import Literal
 from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.environment import Environment
 from attnprobe.core.report import SCHEMA, Report
+from attnprobe.core.reported import Reported
 from attnprobe.core.trial import Record
 
 
@@ -62,6 +63,14 @@ class RecordLine:
 
 
 @dataclass(frozen=True)
+class ReportedLine:
+    """A number that a source of the workload measured."""
+
+    reported: Reported
+    type: Literal["reported"] = "reported"
+
+
+@dataclass(frozen=True)
 class NoteLine:
     """Something that the reader must know."""
 
@@ -81,7 +90,7 @@ class EndLine:
     type: Literal["end"] = "end"
 
 
-Line = EnvironmentLine | BackendLine | RecordLine | NoteLine | EndLine
+Line = EnvironmentLine | BackendLine | RecordLine | ReportedLine | NoteLine | EndLine
 
 
 def assemble(header: Header, lines: Iterable[Line]) -> Report:
@@ -89,6 +98,7 @@ def assemble(header: Header, lines: Iterable[Line]) -> Report:
     environment: Environment | None = None
     backends: dict[str, BackendFact] = {}
     records: dict[str, Record] = {}
+    reported: list[Reported] = []
     notes: list[str] = []
     seconds, complete = 0.0, False
     for line in lines:
@@ -100,6 +110,8 @@ def assemble(header: Header, lines: Iterable[Line]) -> Report:
                 backends[line.backend.name] = line.backend
             case RecordLine():
                 records[line.record.trial.id] = line.record
+            case ReportedLine():
+                reported.append(line.reported)
             case NoteLine():
                 notes.append(line.note)
             case EndLine():
@@ -116,4 +128,5 @@ def assemble(header: Header, lines: Iterable[Line]) -> Report:
         complete=complete,
         started=header.started,
         seconds=seconds,
+        reported=tuple(dict.fromkeys(reported)),
     )

@@ -19,6 +19,8 @@ from attnprobe.core.outcome import (
 )
 from attnprobe.core.parity import Failure, Parity, Quantity
 from attnprobe.core.report import Report
+from attnprobe.core.reported import Quantity as Measure
+from attnprobe.core.reported import Reported, recipe
 from attnprobe.core.score import Bias, Score
 from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record, Trial
@@ -420,7 +422,40 @@ KINDS = replace(
     records=tuple({(type(r.outcome), r.trial.question): r for r in H200.records}.values()),
 )
 
+_A100, _V100 = "NVIDIA A100", "Tesla V100 32 GB"
+_TUTORIAL, _THREAD = "https://example.org/tutorial.html", "https://example.org/issues/700"
+
+
+def _reported(
+    backend: str,
+    what: Measure,
+    value: float,
+    machine: str,
+    url: str,
+    over: str = "",
+    note: str = "",
+) -> Reported:
+    shape = recipe(_TIMED.edit(device="auto", seed=7))
+    return Reported(_TIMED.name, shape, backend, what, value, machine, url, over, note)
+
+
+REPORTED = replace(
+    H200,
+    command="profile",
+    records=_timed(),
+    reported=(
+        _reported("sdpa-flash", "fwd_bwd_s", 7.1e-4, _A100, _TUTORIAL),
+        _reported("sdpa-flash", "fwd_s", 4.0, _A100, _TUTORIAL, over="eager"),
+        _reported("eager", "peak_bytes", 2e9, _A100, _TUTORIAL, note="inputs are part of it"),
+        _reported("sdpa-flash", "fwd_flops", 3e14, _A100, _TUTORIAL),
+        _reported("kernel.py:attention", "fwd_s", 9e-5, _V100, _THREAD, note="one call timed"),
+        _reported("sdpa-fa4", "fwd_s", 9e-5, _V100, _THREAD, note="one call timed"),
+        _reported("lucidrains", "bwd_s", 5e-3, _V100, _THREAD),
+    ),
+)
+
 ALL = {
+    "reported": REPORTED,
     "kinds": KINDS,
     "h200": H200,
     "empty": EMPTY,

@@ -9,6 +9,7 @@ import pytest
 
 from attnprobe.core.report import Report
 from attnprobe.report import compose, html, json_view, markdown, terminal
+from attnprobe.report.document import Document
 from tests.golden import example
 
 VIEWS: dict[str, Callable[[Report], str]] = {
@@ -19,8 +20,13 @@ VIEWS: dict[str, Callable[[Report], str]] = {
     "full.html": lambda report: html.render(compose.full(report), "attnprobe report"),
     "full.json": lambda report: json_view.dumps(json_view.full(report)),
 }
+PARTS: dict[str, Callable[[Report], str]] = {
+    "reported.txt": lambda report: terminal.text(Document(compose.reported(report))),
+    "reported.md": lambda report: markdown.render(Document(compose.reported(report))),
+}
 KEPT = [
     *(("h200", view) for view in VIEWS if view != "full.json"),
+    *(("reported", view) for view in PARTS),
     ("kinds", "full.json"),
     ("empty", "full.md"),
     ("interrupted", "full.md"),
@@ -33,7 +39,7 @@ KEPT = [
 def test_view_is_unchanged(name: str, view: str, request: pytest.FixtureRequest) -> None:
     """The view equals the kept file, to the character."""
     file = Path(__file__).parent / "files" / f"{name}.{view}"
-    seen = VIEWS[view](example.ALL[name])
+    seen = (VIEWS | PARTS)[view](example.ALL[name])
     if request.config.getoption("--update-golden"):
         file.parent.mkdir(exist_ok=True)
         file.write_text(seen, encoding="utf-8")

@@ -9,6 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attnprobe import lengths
+from attnprobe.core.reported import recipe
 from attnprobe.core.score import Bias
 from attnprobe.errors import UsageError
 from attnprobe.workload import MAX_CASES, Workload, parse
@@ -90,6 +92,106 @@ def test_a_list_of_length_lists_is_a_grid():
     """One list of lengths is one case; a list of lists is one case each."""
     cases = workload("{B: 2, Hq: 4, Mq: 16, K: 8, kv_lengths: [[16, 3], [1, 2]]}").cases
     assert [c.lengths.kv for c in cases if c.lengths] == [(16, 3), (1, 2)]
+
+
+def test_as_many_sequences_as_lengths():
+    """B, Mq and Mkv follow from the lengths where they are not given."""
+    (case,) = workload("{Hq: 4, K: 8, lengths: [5, 3, 9], storage: packed}").cases
+    assert (case.B, case.Mq, case.Mkv) == (3, 9, 9)
+    assert case.lengths is not None
+    assert case.lengths.q == case.lengths.kv == (5, 3, 9)
+
+
+def test_lengths_are_drawn_for_each_side():
+    """A name with arguments stands for B lengths; both sides of self attention draw alike."""
+    cases = workload(
+        "{B: 40, Hq: 4, K: 8, lengths: 'zipf(1.2, seed=1)'}",
+        "{B: 40, Hq: 4, K: 8, q_lengths: 'zipf(1.2, seed=1)', kv_lengths: 'zipf(1.2, seed=2)'}",
+        "{B: 4, Hq: 4, K: 8, lengths: ['uniform(1, 9)', [4, 3, 2, 1]]}",
+    ).cases
+    alike, apart, _drawn, listed = (case.lengths for case in cases)
+    assert alike is not None
+    assert apart is not None
+    assert listed is not None
+    assert alike.q == alike.kv == apart.q == lengths.draw("zipf(1.2, seed=1)", 40)
+    assert apart.kv == lengths.draw("zipf(1.2, seed=2)", 40)
+    assert listed.q == (4, 3, 2, 1)
+    assert cases[1].Mkv == max(apart.kv) != cases[1].Mq
+
+
+def test_lengths_that_do_not_fit_are_told():
+    """Drawn lengths are held to Mq like written ones; a bad name lists the distributions."""
+    assert "0..Mq=4" in complaint_about("{B: 64, Hq: 4, Mq: 4, K: 8, lengths: 'zipf(1.2)'}")
+    text = complaint_about("{B: 64, Hq: 4, K: 8, lengths: 'zipff(1.2)'}")
+    assert "did you mean zipf" in text
+    assert "line 3, column" in text
+
+
+REPORTED = """\
+name: w
+about: what it is
+backends: [eager, "xformers-*"]
+reported:
+  - url: https://example.org
+    machine: A100
+    note: of all
+    numbers:
+      - {case: CASE, backend: eager, quantity: QUANTITY, value: VALUE, WHERE}
+cases:
+  - {name: grid, Hq: 4, Mq: [16, 32], K: 8}
+  - {name: alone, Hq: 4, Mq: 16, K: 8, device: [cpu]}
+""".replace("[cpu]", "cpu")
+
+
+def reporting(case: str = "alone", quantity: str = "fwd_s", value: str = "0.5", where: str = ""):
+    parts = {"CASE": case, "QUANTITY": quantity, "VALUE": value, "WHERE": where or "note: of one"}
+    text = REPORTED
+    for part, said in parts.items():
+        text = text.replace(part, said)
+    return text
+
+
+def test_a_reported_number_is_about_one_case():
+    """It knows its case, however that is placed, and carries both notes, machine and address."""
+    found = parse(reporting(), "w.yaml")
+    (number,) = found.reported
+    assert number.recipe == recipe(found.on("cpu", seed=7).cases[2])
+    assert (number.value, number.note, number.machine) == (0.5, "of all; of one", "A100")
+    assert (found.about, found.backends) == ("what it is", ("eager", "xformers-*"))
+
+
+def test_where_tells_the_cases_of_a_grid_apart():
+    """The number belongs to Mq = 32, not to the first of that name."""
+    (number,) = parse(reporting("grid", where="where: {Mq: 32}"), "w.yaml").reported
+    assert number.recipe == recipe(parse(reporting(), "w.yaml").cases[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"case": "grid"}, "say which"),
+        ({"case": "alnoe"}, "alone"),
+        ({"where": "where: {Mq: 17}"}, "'alone' with {'Mq': 17}"),
+        ({"where": "where: {Mqq: 16}"}, "did you mean Mq"),
+        ({"quantity": "speed"}, "'fwd_s'"),
+        ({"value": "-1"}, "greater than 0"),
+        ({"value": ".inf"}, "finite"),
+        ({"value": "fast"}, "valid number"),
+        ({"where": "unit: ms"}, "unknown field 'unit'"),
+    ],
+)
+def test_a_reported_number_that_is_none_is_told(arguments: dict, words: str):
+    """Each mistake has its line and says what would be right."""
+    text = complaint(reporting(**arguments))
+    assert words in text
+    assert "line 9, column" in text
+
+
+def test_an_address_and_a_machine_are_needed():
+    """A number without its source is not accepted."""
+    text = complaint(reporting().replace("https://example.org", "a colleague").replace("A100", ""))
+    assert "line 5, column" in text
+    assert "line 6, column" in text
 
 
 def test_cases_for_another_device_are_left_out():

@@ -11,6 +11,7 @@ from attnprobe.report.compose.known_bugs import bugs
 from attnprobe.report.compose.parity import parity
 from attnprobe.report.compose.questions import questions
 from attnprobe.report.compose.refusals import refusals
+from attnprobe.report.compose.reported import reported
 from attnprobe.report.compose.summary import summary
 from attnprobe.report.compose.timing import timing
 from attnprobe.report.compose.training import trainings
@@ -62,6 +63,7 @@ def full(report: Report) -> Document:
             *rerouted(report.records),
             *refusals(report.records),
             *timing(report),
+            *reported(report),
             *conditions(report),
             *reproduce(report),
         )
