@@ -119,8 +119,8 @@ class Survey:
         """Runs trials whose time does not matter: small cases side by side, large ones in turn.
 
         Backends that compile come last; beside others they get `COMPILE_S` or `COMPILE_SHARE`,
-        because their first run takes minutes. What they compiled stays in torch's cache: the next run gets further.
-        `fail_fast` ends with the first wrong result.
+        because their first run takes minutes. What they compiled stays in torch's cache: the next run
+        gets further. `fail_fast` ends with the first wrong result.
         """
         began = time.monotonic()
         until = began + (math.inf if budget_s is None else budget_s)

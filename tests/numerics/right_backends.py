@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
+from attnprobe.core.case import Case
 from attnprobe.device.alibi import slopes
 from attnprobe.device.inputs import Inputs, Outputs
 
@@ -23,13 +24,13 @@ class Right:
 
     Args:
         run: Raises NotImplementedError or RuntimeError for cases it does not do.
-        contract: What it is held to.
+        contract: What it is held to, or which contract for a case.
         device: Where it runs: cpu, cuda or any.
         empty_rows: False when it returns NaN for rows without keys by design.
     """
 
     run: Run
-    contract: str
+    contract: str | Callable[[Case], str]
     device: str = "any"
     empty_rows: bool = True
 
