@@ -205,6 +205,32 @@ def eager(inputs: Inputs) -> Outputs:
     return finish(inputs, x, P @ v)
 
 
+def chunks(inputs: Inputs) -> Outputs:
+    """memory_efficient_attention of memory-efficient-attention-pytorch: row sums and D are stored."""
+    try:
+        from memory_efficient_attention_pytorch.memory_efficient_attention import (
+            memory_efficient_attention,
+        )
+    except ImportError as error:
+        raise NotImplementedError("not installed") from error
+    case, x = inputs.case, leaves(inputs)
+    if case.score.softcap is not None or case.score.alibi or case.score.scale is not None:
+        raise NotImplementedError("it has a scale of its own, no soft cap and no ALiBi")
+    k, v = (x[n].repeat_interleave(case.groups, 1) for n in "kv")
+    full = (case.B, case.Hq, case.Mq, case.Mkv)
+    bias, keep = None, allowed(inputs)
+    causal = case.mask.is_causal and case.mask.align == "top-left" and case.lengths is None
+    if "bias" in x:
+        if keep is not None:
+            raise NotImplementedError("bias and mask")
+        bias = x["bias"].expand(full)
+    elif keep is not None and not causal:
+        low = torch.finfo(x["q"].dtype).min / 2  # in a chunk of -inf alone everything becomes NaN
+        bias = torch.zeros(full, dtype=x["q"].dtype, device=keep.device).masked_fill(~keep, low)
+    out = memory_efficient_attention(x["q"], k, v, causal=causal, attn_bias=bias)
+    return finish(inputs, x, out)
+
+
 BACKENDS = {
     "sdpa-math": Right(sdpa(SDPBackend.MATH), "fp32-internal"),
     "sdpa-flash-cpu": Right(sdpa(SDPBackend.FLASH_ATTENTION), "cpu_flash", "cpu"),
@@ -215,6 +241,7 @@ BACKENDS = {
     "flex-eager": Right(flex, "flex_eager"),
     "mha": Right(mha, "unfused", empty_rows=False),
     "eager": Right(eager, "unfused"),
+    "chunks": Right(chunks, "chunked", empty_rows=False),
 }
 
 

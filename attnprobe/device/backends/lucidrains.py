@@ -44,8 +44,8 @@ class Lucidrains(Backend):
         return asked(self, f"import {MODULE}", ask)
 
     def contract(self, case: Case) -> str:
-        """Scores and probabilities are rounded to the storage type."""
-        return "unfused"
+        """Everything is rounded to the storage type, row sums and their gradient included."""
+        return "chunked"
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """BHMK; grouped heads as repeated keys and values."""

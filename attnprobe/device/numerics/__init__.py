@@ -16,6 +16,7 @@ dP = g v^T, D = rowsum(g out), W = dP - D, u a unit roundoff, u32 = 2^-24, E the
   is one number per row and moves dq along the row's mean key, which is why dq can be far worse than
   out where the mean key is not zero, and dk by an amount that rows share.
 - A stored score, scaled query, P, dP or dS adds u^2/3 times its squared weight; eta^2/3 for subnormals.
+- Stored row sums and D (attention in chunks, written with tensor operations): `reference.chunked`.
 - Equal probabilities round alike. The signed error of rounding the exact P (rho) is allowed besides,
   and m-fold equal keys or queries multiply a variance by m.
 

@@ -106,6 +106,8 @@ def _attribute(contract: Contract, suffix: str = "") -> str:
             return ""
         case "everything":
             return "unfused" + suffix
+        case "sums too":
+            return "chunked" + suffix
         case "P and dS from it" if not suffix:
             return "from_stored"
     return "fused" + suffix
@@ -125,41 +127,50 @@ def _rows(
     attribute = _attribute(contract)
     if not attribute or case.dtype == "float32":
         return zero, zero, endless, zero
+    stored = attribute if contract.stores in ("everything", "sums too") else ""
     if name == "lse":
-        unfused = contract.stores == "everything"
-        return _unit(m, "unfused" if unfused else "", contract, zero), zero, endless, zero
+        return _unit(m, stored, contract, zero), zero, endless, zero
     if name == "out":
-        logits = _unit(m, "unfused" if contract.stores == "everything" else "", contract, zero)
+        logits = _unit(m, stored, contract, zero)
         floor = m.floor_normalised if contract.normalised else m.floor
-        row = _unit(m, "squares", contract, zero)
+        alike = contract.stores == "sums too"  # P counts among the logits
+        row = zero if alike else _unit(m, "squares", contract, zero)
         if floor is not None:
             row = row + (contract.form.eta * floor.double()) ** 2 / 3.0
         rho = m.rho_normalised if contract.normalised else m.rho
+        if alike:
+            return row + logits, row + logits, endless, _signed(m.rho_chunked, zero)
         if m.worst is None or rho is None:  # a case without queries or keys
             return row + logits, logits, endless, zero
         return row + logits, logits, contract.form.u * m.worst.double(), rho.double()
     if attribute in ("fused", "from_stored") and getattr(m, attribute) is None:
         attribute = "squares"  # dv knows no dS
     row = _unit(m, attribute, contract, zero)
+    if contract.stores == "sums too":
+        return row, row, endless, _signed(m.rho_chunked, zero)
     if name != "dv":
         from_P = contract.stores in ("P and dS from it", "everything") and m.rho is not None
         return row, row, endless, m.rho.double() if from_P and m.rho is not None else zero
     if m.worst is None or m.rho is None:
         return row, row, endless, zero
-    alone = contract.stores != "everything" and not contract.accumulator_tiles and case.groups == 1
+    alone = not stored and not contract.accumulator_tiles and case.groups == 1
     cap = contract.form.u * m.worst.double() if alone else endless
     return row, zero, cap, m.rho.double()
+
+
+def _signed(rho: Tensor | None, zero: Tensor) -> Tensor:
+    return zero if rho is None else rho.double()
 
 
 def _single(
     name: str, m: Moments, truth: Tensor, contract: Contract, case: Case, zero: Tensor
 ) -> Tensor:
-    """Extra roundings of gradients: accumulators in the storage format, one result per query head.
+    """Extra roundings: accumulators in the storage format, one result of gradients per query head.
 
     A running sum rounded T times has the variance T u^2 / 3 of its size, which is at most the final
     value plus the walk towards it; a group's heads are rounded once each before they are added.
     """
-    if case.dtype == "float32" or name not in ("dq", "dk", "dv"):
+    if case.dtype == "float32" or name not in ("out", "dq", "dk", "dv"):
         return zero
     u2, eta2 = contract.form.u**2 / 3.0, contract.form.eta**2 / 3.0
     heads = truth**2 if m.heads is None else m.heads.double() ** 2

@@ -21,9 +21,10 @@ from attnprobe.device.numerics.arithmetic import (
     Arithmetic,
 )
 from attnprobe.device.numerics.formats import Format
+from attnprobe.device.reference import chunked
 from attnprobe.errors import UsageError
 
-Stores = Literal["nothing", "P and dS", "P and dS from it", "everything"]
+Stores = Literal["nothing", "P and dS", "P and dS from it", "everything", "sums too"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Contract:
         stores: What is rounded to `form` on the way. `P and dS`: P before P v and P^T dout, dS
             before its two products, D = rowsum(dout * out) from the rounded out. `P and dS from
             it`: dS is made from that rounded P and scaled before it is rounded. `everything`:
-            scaled q, S, P, dP and dS as tensors, D from stored P and dP.
+            scaled q, S, P, dP and dS as tensors, D from stored P and dP. `sums too`: besides, the
+            difference to the row maximum, row sums, partial outputs, dout over the row sum and D
+            from stored products of dout and out.
         normalised: P is rounded after the division by its sum, not before.
         outputs: Roundings of an output in a row.
         accumulator_tiles: Queries and keys per addition when gradients accumulate in `form`: a
@@ -54,11 +57,16 @@ class Contract:
     accumulator_tiles: Callable[[int, int], tuple[int, int]] | None = None
 
     def additions(self, quantity: str, case: Case) -> int:
-        """How often a gradient's accumulator is rounded to `form` before the last time."""
-        if self.accumulator_tiles is None:
+        """How often an accumulator is rounded to `form` before the last time.
+
+        Partial outputs, where they are stored: as products, scaled to one maximum, and as their sum.
+        """
+        if self.accumulator_tiles is None or (quantity == "out" and self.stores != "sums too"):
             return 0
         queries, keys = self.accumulator_tiles(case.Mq, case.Mkv)
-        length, tile = (case.Mkv, keys) if quantity == "dq" else (case.Mq, queries)
+        length, tile = (case.Mkv, keys) if quantity in ("out", "dq") else (case.Mq, queries)
+        if quantity == "out":
+            return 3 if length > tile else 0
         return max(0, -(-length // tile) - 1)
 
 
@@ -132,6 +140,19 @@ def _unfused(form: Format) -> Contract:
     return Contract("unfused", form, kind, "everything", normalised=True, outputs=2)
 
 
+def _chunked(form: Format) -> Contract:
+    """Chunks of 512 queries and 1024 keys whose sums are stored: `reference.chunked` derives it.
+
+    In float32 it is plain attention. In 16 bits dq may be many times coarser than `unfused` allows where
+    mean key and D are not zero, for D is stored and its rounding no longer averages over elements.
+    """
+    kind = TENSOR_CORE_32 if form.name == "float32" else TENSOR_CORE
+    tiles = (chunked.QUERIES, chunked.KEYS)
+    return Contract(
+        "chunked", form, kind, "sums too", outputs=2, accumulator_tiles=lambda Mq, Mkv: tiles
+    )
+
+
 def _tf32(form: Format) -> Contract:
     """float32 inputs multiplied in TF32; 16-bit inputs are exact in it, so there it equals fused_tc."""
     kind = TF32 if form.name == "float32" else TENSOR_CORE
@@ -146,6 +167,7 @@ _LADDER: dict[str, Callable[[Format], Contract]] = {
     "mem_efficient": _mem_efficient,
     "cpu_flash": _cpu_flash,
     "unfused": _unfused,
+    "chunked": _chunked,
     "tf32": _tf32,
 }
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attnprobe.device.numerics.arithmetic import U32
 from attnprobe.device.numerics.formats import Format
+from attnprobe.device.reference import chunked
 from attnprobe.device.reference.rows import Rows
 from attnprobe.device.reference.sums import Sums
 from attnprobe.device.reference.weights import Tiles, Weights
@@ -30,8 +31,9 @@ class Cotangent:
         U2: U^2 and eta's share: its variance over u^2 / 3 when it is rounded.
         from_stored: The same when dS is made from the stored P and scaled before it is rounded.
         stored: The same when logits, P, dP and dS are each stored.
+        chunked: The same in chunked attention with stored sums, and what belongs to it.
         rho: Signed error of U that rounding the exact P causes: equal P round alike, which a variance
-            does not say. All three are None when no contract of this dtype stores anything.
+            does not say. All four are None when no contract of this dtype stores anything.
     """
 
     w: Weights
@@ -44,6 +46,7 @@ class Cotangent:
     U2: Tensor
     from_stored: Tensor | None
     stored: Tensor | None
+    chunked: chunked.Cotangent | None
     rho: Tensor | None
 
 
@@ -70,16 +73,36 @@ def cotangent(tiles: Tiles, i: slice, j: slice, rows: Rows, form: Format) -> Cot
     )
     floor = w.kept(form.floor**2)
     U2 = U**2 + floor
-    from_stored = stored = rho = None
-    if w.stored is not None:
+    from_stored = stored = in_chunks = rho = None
+    if w.stored is not None and w.chunked is not None:
         P2, W2, tangent2 = w.P**2, W**2, tangent**2
         # a scale below 1 brings dS closer to the subnormals: eta counts 1 / scale times
         small = max(1.0, scores.scale**-2) if scores.scale else 1.0
         from_stored = 2.0 * U**2 + floor * (small + tangent2 * W2)
         stored = P2 * (tangent2 * (dP**2 + W2) + (tangent + bend) ** 2 * W2 * w.stored)
         stored += U2 + floor * tangent2 * (P2 + W2)
+        own = P2 * (tangent2 * (dP**2 + W2) + (tangent + bend) ** 2 * W2 * w.chunked.own)
+        carried = w.dropped(scores.against(rows.signed_dout, w.v)) - rows.signed_D
+        in_chunks = chunked.Cotangent(
+            stored=own + U2 + floor * tangent2 * (2.0 + W2),
+            given=w.dropped(w.dropped(scores.against(rows.quotient, w.v**2))),
+            rho=carried * w.P * tangent,
+        )
         rho = (w.P.to(scores.inputs.q.dtype).double() - w.P) * W * tangent
-    return Cotangent(w, dP, W, U, dS, tangent + bend, systematic, U2, from_stored, stored, rho)
+    return Cotangent(
+        w=w,
+        dP=dP,
+        W=W,
+        U=U,
+        dS=dS,
+        reach=tangent + bend,
+        systematic=systematic,
+        U2=U2,
+        from_stored=from_stored,
+        stored=stored,
+        chunked=in_chunks,
+        rho=rho,
+    )
 
 
 def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
@@ -99,6 +122,10 @@ def to_queries(tiles: Tiles, t: Cotangent, sums: Sums) -> None:
         sums.add("from_stored", scores.weigh(t.from_stored, k2))
         sums.add("unfused", scores.weigh(t.stored, k2))
         sums.add("scaled", scores.weigh(t.w.P * (t.reach * t.W) ** 2, k2))
+    if t.chunked is not None:
+        sums.add("rho_chunked", scores.weigh(t.chunked.rho, k))
+        sums.add("chunked", scores.weigh(t.chunked.stored, k2))
+        sums.add("second key", scores.weigh(flat if t.w.slope is None else flat * t.w.slope, k2))
 
 
 def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
@@ -118,7 +145,11 @@ def finish_queries(tiles: Tiles, sums: Sums, rows: Rows) -> dict[str, Tensor]:
         shared = rows.D_unfused * m2 + rows.scaled * sums["scaled"]
         variance = s * s * (sums["unfused"] + shared) + rows.shift * dq**2
         found["unfused"] = variance.sqrt()
+        shared = rows.D_chunked * m2 + rows.chunk_shared * sums["scaled"]
+        variance = sums["chunked"] + shared + rows.given * sums["second key"]
+        found["chunked"] = (s * s * variance + rows.chunk_shift * dq**2).sqrt()
         found["rho"] = s * sums["rho"]
+        found["rho_chunked"] = s * sums["rho_chunked"]
     return found
 
 
@@ -141,9 +172,17 @@ def to_keys(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums) -> Non
     sums.add("unfused", scores.gather(t.stored, q2))
     both = scores.gather(flat**2, torch.cat([rows.D_fused * q2, rows.D_unfused * q2], -1))
     fused_common, unfused_common = torch.split(both, q.shape[-1], -1)
-    moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)
+    moving = (t.reach * t.dS) ** 2
+    moved = moving * (rows.shift + t.w.scaled)
     sums.add("fused_common", fused_common)
     sums.add("unfused_common", unfused_common + scores.gather(moved, q2))
+    if t.chunked is not None and t.w.chunked is not None:
+        sums.add("rho_chunked", scores.gather(t.chunked.rho, q))
+        sums.add("chunked", scores.gather(t.chunked.stored, q2))
+        # the query in this product is the stored, scaled one
+        moved = moving * (rows.chunk_shift + t.w.chunked.shared + 1.0)
+        moved += flat**2 * (rows.D_chunked + t.chunked.given)
+        sums.add("chunked_common", scores.gather(moved, q2))
 
 
 def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form: Format) -> None:
@@ -159,10 +198,14 @@ def to_values(tiles: Tiles, i: slice, t: Cotangent, rows: Rows, sums: Sums, form
     for a, kind in enumerate(tiles.kinds):
         each = w.errors[a] + rows.lse_systematic[a] + (kind.spread(length, tiles.level) + 2 * U32)
         sums.add(f"systematic {a}", scores.gather(P * each, size))
-    if w.stored is None or w.scaled is None:
+    if w.stored is None or w.scaled is None or w.chunked is None:
         return
     sums.add("unfused", scores.gather(P2 * (1.0 + w.stored) + floor, g2))
     sums.add("unfused_common", scores.gather(P2 * (rows.shift + w.scaled), g2))
+    sums.add("chunked", scores.gather(P2 * w.chunked.own + floor, g2))
+    common = rows.chunk_shift * g2 + rows.quotient
+    sums.add("chunked_common", scores.gather(P2, common) + scores.gather(P2 * w.chunked.shared, g2))
+    sums.add("rho_chunked", scores.gather(P, rows.signed_dout))
     sums.add("worst", scores.gather(P + w.kept(form.floor), size))
     dtype = scores.inputs.q.dtype
     sums.add("rho", scores.gather(w.dropped(w.P.to(dtype).double() - w.P), g))
@@ -179,10 +222,11 @@ def finish_keys(tiles: Tiles, sums: Sums, factor: float) -> dict[str, Tensor]:
     for a, kind in enumerate(tiles.kinds):
         drift = kind.drift(length) * (truth.abs() + tiles.level * root)
         found[f"systematic {a}"] = abs(factor) * sums[f"systematic {a}"] + drift
-    for name in ("from_stored", "unfused", "fused_common", "unfused_common"):
+    variances = ("from_stored", "unfused", "chunked")
+    for name in (*variances, "fused_common", "unfused_common", "chunked_common"):
         if name in sums:
             found[name] = abs(factor) * sums[name].sqrt()
-    for name in ("worst", "rho"):
+    for name in ("worst", "rho", "rho_chunked"):
         if name in sums:
             found[name] = factor * sums[name]
     if scores.groups > 1:

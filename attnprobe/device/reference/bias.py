@@ -45,12 +45,18 @@ def to_bias(tiles: Tiles, i: slice, j: slice, t: Cotangent, rows: Rows, sums: Su
         add(f"systematic {a}", error + t.w.P * rows.D_systematic[a] + summing * size)
     if t.stored is None or t.w.stored is None or t.w.scaled is None:
         return
+    if t.chunked is None or t.w.chunked is None:
+        return
     add("from_stored", 2.0 * t.dS**2 + floor * (1.0 + W2))
     if t.w.slope is None:
         add("unfused", t.stored)
+        add("chunked", t.chunked.stored)
     else:  # dS lies before the soft cap, whose slope shrinks U and its variance
         own = P2 * (t.dP**2 + W2 * (2.0 + t.w.stored)) + floor * (1.0 + P2 + W2)
         add("unfused", own)
+        add("chunked", P2 * (t.dP**2 + W2 * (2.0 + t.w.chunked.own)) + floor * (3.0 + W2))
     add("fused_common", P2 * rows.D_fused)
-    moved = (t.reach * t.dS) ** 2 * (rows.shift + t.w.scaled)
-    add("unfused_common", P2 * rows.D_unfused + moved)
+    moving = (t.reach * t.dS) ** 2
+    add("unfused_common", P2 * rows.D_unfused + moving * (rows.shift + t.w.scaled))
+    moved = moving * (rows.chunk_shift + t.w.chunked.shared)
+    add("chunked_common", P2 * (rows.D_chunked + t.chunked.given) + moved)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attnprobe.device.numerics.arithmetic import U32
 from attnprobe.device.numerics.formats import Format
+from attnprobe.device.reference import chunked
 from attnprobe.device.reference.weights import Tiles
 
 
@@ -31,6 +32,13 @@ class Forward:
         stored: Variance of out over u^2 / 3 from stored logits and scaled queries; None without.
         lse_stored: The same for lse, (b, Hq, m).
         scaled: Sum of P times the variance of the scaled query's share, (b, Hq, m).
+        chunked: As `stored`, for attention in chunks.
+        lse_chunked: The same for lse, (b, Hq, m).
+        shared: As `scaled`, likewise.
+        rho_chunked: Signed error of storing the row sum and weighed values there.
+        row_sum: As `total`, of stored exponentials of stored logits.
+        total: Sum of exp(S - maximum), (b, Hq, m, 1); 1 for rows without keys.
+        second: Sum of P v^2.
         worst: |P| |v|, with eta's share.
         rho: Signed error of rounding the exact unnormalised P; None when P is never rounded.
         rho_normalised: The same for the normalised P.
@@ -50,6 +58,13 @@ class Forward:
     stored: Tensor | None
     lse_stored: Tensor | None
     scaled: Tensor | None
+    chunked: Tensor | None
+    lse_chunked: Tensor | None
+    shared: Tensor | None
+    rho_chunked: Tensor | None
+    row_sum: Tensor
+    total: Tensor
+    second: Tensor
     worst: Tensor
     rho: Tensor | None
     rho_normalised: Tensor | None
@@ -84,7 +99,8 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
     floor = zero(*shape, Kv)
     rounded = zero(*shape, 2 * Kv)
     logit = zero(*shape, 1 + 2 * Kv)  # P^2 stored [1, v, v^2]
-    scaled = zero(*shape)
+    lowered = zero(*shape, 1 + 2 * Kv)  # P^2 chunked [1, v, v^2]
+    scaled, shared, row_sum = zero(*shape), zero(*shape), zero(*shape, 1)
     first = [zero(*shape) for _ in tiles.kinds]
     second = [zero(*shape) for _ in tiles.kinds]
     dtype = scores.inputs.q.dtype
@@ -99,7 +115,7 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
             weighed = w.P * error
             first[a] += weighed.sum(-1)
             second[a] += weighed.mul_(error).sum(-1)
-        if w.stored is None or w.scaled is None:
+        if w.stored is None or w.scaled is None or w.chunked is None:
             continue
         if form.floor > FLOOR_MATTERS:
             attended = torch.broadcast_to(torch.as_tensor(w.kept(1.0)), w.P.shape).to(w.P)
@@ -108,11 +124,13 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
         raw_error = (raw.to(dtype).double() - raw) / total
         rounded[..., :Kv] += scores.weigh(w.dropped(raw_error), w.v)
         rounded[..., Kv:] += scores.weigh(w.dropped(w.P.to(dtype).double() - w.P), w.v)
-        moved = w.P**2 * w.stored
-        logit[..., :1] += moved.sum(-1, keepdim=True)
-        logit[..., 1 : Kv + 1] += scores.weigh(w.dropped(moved), w.v)
-        logit[..., Kv + 1 :] += scores.weigh(w.dropped(w.dropped(moved)), v2)
+        for moved, sums_of in ((w.P**2 * w.stored, logit), (w.P**2 * w.chunked.own, lowered)):
+            sums_of[..., :1] += moved.sum(-1, keepdim=True)
+            sums_of[..., 1 : Kv + 1] += scores.weigh(w.dropped(moved), w.v)
+            sums_of[..., Kv + 1 :] += scores.weigh(w.dropped(w.dropped(moved)), v2)
         scaled += (w.P * w.scaled).sum(-1)
+        shared += (w.P * w.chunked.shared).sum(-1)
+        row_sum += chunked.exponentials(w.logits.S, top, dtype).sum(-1, keepdim=True)
     out, size, v2 = torch.split(sums, Kv, -1)
     variance = (v2 - out**2).clamp_(min=0.0)
     spread = variance.sqrt()
@@ -122,14 +140,13 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
         + error.sqrt()[..., None] * spread
         for kind, error in zip(tiles.kinds, second, strict=True)
     )
+    row_sum = row_sum.masked_fill(~has, 1.0)
     reach = 1.0 + lse.abs() + top.abs()
     lse_systematic = tuple(
         error + (kind.spread(n, level) + 4.0 * U32 * reach[..., 0])
         for kind, error in zip(tiles.kinds, first, strict=True)
     )
-    own, crossed, second_v = torch.split(logit, [1, Kv, Kv], -1)
-    around = (second_v - 2.0 * out * crossed + out**2 * own).clamp_(min=0.0)
-    stores = tiles.stores
+    stores, rounded_sums = tiles.stores, chunked.of(n).sums
     eta = stores and form.floor > FLOOR_MATTERS
     return Forward(
         out=out,
@@ -143,13 +160,28 @@ def forward(tiles: Tiles, i: slice, keys: list[slice], form: Format) -> Forward:
         floor=floor / total**2 if eta else None,
         floor_normalised=floor if eta else None,
         spread=spread,
-        stored=around + scaled[..., None] * variance if stores else None,
-        lse_stored=own[..., 0] + scaled if stores else None,
+        stored=_around(logit, out) + scaled[..., None] * variance if stores else None,
+        lse_stored=logit[..., 0] + scaled if stores else None,
         scaled=scaled if stores else None,
+        chunked=_around(lowered, out) + shared[..., None] * variance + rounded_sums * out**2
+        if stores
+        else None,
+        lse_chunked=lowered[..., 0] + shared + rounded_sums if stores else None,
+        shared=shared if stores else None,
+        rho_chunked=chunked.signed_out(out, row_sum, dtype) if stores else None,
+        row_sum=row_sum,
+        total=total,
+        second=v2,
         worst=size + form.floor * (n * floor).sqrt(),
         rho=rounded[..., :Kv] if stores else None,
         rho_normalised=rounded[..., Kv:] if stores else None,
     )
+
+
+def _around(sums: Tensor, out: Tensor) -> Tensor:
+    """Sum of weights times (v - out)^2 from those of the weights times 1, v and v^2."""
+    own, crossed, second = torch.split(sums, [1, out.shape[-1], out.shape[-1]], -1)
+    return (second - 2.0 * out * crossed + out**2 * own).clamp_(min=0.0)
 
 
 FLOOR_MATTERS = 1e-12

@@ -27,10 +27,13 @@ class Moments:
         fused_common: The part of it that all rows share (through one query's D).
         unfused: Root of the variance when scaled q, S, P, dP and dS are each stored.
         unfused_common: The part of it that rows share.
+        chunked: The same in chunked attention with stored sums, the row sums' own roundings included.
+        chunked_common: The part of it that rows share.
         worst: The worst case of rounding P over u; None where there is no such cap.
         rho: Signed error that rounding the exact P would cause: the unnormalised one in out, the
             normalised one in gradients (in dq and dk where dS is made from the stored P).
         rho_normalised: The same for normalised P.
+        rho_chunked: The same for what chunked attention stores besides P, whose error it divides out.
         floor: Root of the sum of squares that eta of an unnormalised P enters with; None for no
             such.
         floor_normalised: The same for normalised P.
@@ -45,9 +48,12 @@ class Moments:
     fused_common: Tensor | None = None
     unfused: Tensor | None = None
     unfused_common: Tensor | None = None
+    chunked: Tensor | None = None
+    chunked_common: Tensor | None = None
     worst: Tensor | None = None
     rho: Tensor | None = None
     rho_normalised: Tensor | None = None
+    rho_chunked: Tensor | None = None
     floor: Tensor | None = None
     floor_normalised: Tensor | None = None
     heads: Tensor | None = None

@@ -41,8 +41,8 @@ class Store:
         self._keys = self.case.k_shape[:3]
         key_elements = self._keys[0] * self._keys[1] * self._keys[2] * (self.case.K + self.case.Kv)
         self._large = (
-            28 * key_elements > LARGE_BYTES
-        )  # seven moments of 4 bytes for each of dk and dv
+            40 * key_elements > LARGE_BYTES
+        )  # ten moments of 4 bytes for each of dk and dv
         self._found: dict[str, dict[str, Tensor]] = {}
         self.dbias = Sums()
         self._next = 0
@@ -102,11 +102,17 @@ class Store:
             parts["floor_normalised"] = found.floor_normalised.sqrt()
         if found.stored is not None:
             parts["unfused"] = found.stored.sqrt()
+        if found.chunked is not None:
+            parts["chunked"] = found.chunked.sqrt()
+        if found.rho_chunked is not None:
+            parts["rho_chunked"] = found.rho_chunked
         self.queries("out", region, there, parts)
         lse = {"truth": found.lse}
         lse |= {f"systematic {a}": x for a, x in enumerate(found.lse_systematic)}
         if found.lse_stored is not None:
             lse["unfused"] = found.lse_stored.sqrt()
+        if found.lse_chunked is not None:
+            lse["chunked"] = found.lse_chunked.sqrt()
         self.queries("lse", region, there, lse)
 
     def queries(self, name: str, region: Region, there: slice, parts: dict[str, Tensor]) -> None:
@@ -115,9 +121,11 @@ class Store:
 
     def keys(self, name: str, region: Region, j: slice, parts: dict[str, Tensor]) -> None:
         """One quantity of some keys."""
-        if self._large and "unfused" in parts:
-            shared = parts.pop("unfused_common", parts["unfused"].new_zeros(()))
-            parts["unfused_common"] = torch.hypot(parts.pop("unfused"), shared)
+        for name_of in ("unfused", "chunked"):
+            if self._large and name_of in parts:
+                own = parts.pop(name_of)
+                shared = parts.pop(f"{name_of}_common", own.new_zeros(()))
+                parts[f"{name_of}_common"] = torch.hypot(own, shared)
         start = region.kv.start
         there = slice(start + j.start, start + j.stop)
         self._write(name, self._keys, (region.batch, slice(None), there), parts)

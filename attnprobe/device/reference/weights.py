@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attnprobe.device.numerics.arithmetic import Arithmetic
+from attnprobe.device.reference import chunked
 from attnprobe.device.reference.scores import Logits, Scores, deviation, slope
 
 
@@ -25,6 +26,7 @@ class Weights:
         stored: Variance of a logit, over u^2 / 3, when every step towards it is stored; None when
             no contract of this dtype stores them.
         scaled: The same for rounding the scaled query, which all keys of a row share.
+        chunked: Both for attention in chunks; None likewise.
         drop: Dropout's factor, 0 or 1 / (1 - p), same shape as P; None without dropout.
     """
 
@@ -36,6 +38,7 @@ class Weights:
     slope: Tensor | None
     stored: Tensor | None
     scaled: Tensor | None
+    chunked: chunked.Logits | None
     drop: Tensor | None = None
 
     def dropped(self, x: Tensor) -> Tensor:
@@ -89,11 +92,23 @@ class Tiles:
             deviation(scores, i, k, logits, top, kind, self.level) for kind in self.kinds
         )
         tangent = None if softcap is None else slope(logits, softcap)
-        stored = scaled = None
+        stored = scaled = in_chunks = None
         if self.stores:
             stored, scaled = self._stored(i, k, logits, tangent)
-        drop = scores.drop(i, j)
-        return Weights(k, scores.values(j), logits, P, errors, tangent, stored, scaled, drop)
+            several = chunked.of(scores.region.Mkv)
+            in_chunks = chunked.logits(stored, scaled, logits.S - top, logits.keep, several)
+        return Weights(
+            k=k,
+            v=scores.values(j),
+            logits=logits,
+            P=P,
+            errors=errors,
+            slope=tangent,
+            stored=stored,
+            scaled=scaled,
+            chunked=in_chunks,
+            drop=scores.drop(i, j),
+        )
 
     def _stored(
         self, i: slice, k: Tensor, logits: Logits, tangent: Tensor | None
