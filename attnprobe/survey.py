@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from attnprobe import info, plan, session
@@ -19,8 +20,10 @@ from attnprobe.core.trial import Record, Trial
 from attnprobe.crew import Crew
 from attnprobe.errors import UnusableHost, UsageError
 from attnprobe.redact import Identity, redact
+from attnprobe.session.asking import Asks
 from attnprobe.session.journal import Journal, Mode
 from attnprobe.session.lines import Header
+from attnprobe.telemetry import Attended
 from attnprobe.worker.host import Worker
 
 Progress = Callable[[str], AbstractContextManager[session.Progress]]
@@ -167,9 +170,13 @@ class Survey:
     def time(
         self, label: str, trials: Sequence[Trial], budget_s: float | None = None
     ) -> list[Record]:
-        """Runs trials that are timed: one at a time, nothing beside them."""
+        """Runs trials that are timed: one at a time, nothing beside them, the machine looked at."""
         self.crew.rest()
-        return self._run(label, trials, self.worker, budget_s)
+        return self._run(label, trials, self._attended, budget_s)
+
+    @cached_property
+    def _attended(self) -> Attended:
+        return Attended(self.worker)
 
     def train(self, label: str, trials: Sequence[Trial]) -> list[Record]:
         """Runs trials that train a model: in turn, as one child keeps what all are compared with."""
@@ -180,7 +187,7 @@ class Survey:
         self,
         label: str,
         trials: Sequence[Trial],
-        workers: Worker | Sequence[Worker],
+        workers: Asks | Sequence[Asks],
         budget_s: float | None,
         enough: Callable[[Record], bool] = session.never,
         deadline_s: float = session.DEADLINE_S,

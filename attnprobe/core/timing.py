@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from attnprobe.core.conditions import Conditions
+
 Bound = Literal["matmul", "memory"]
 
 
@@ -83,6 +85,7 @@ class Versus:
         bwd: The same of the backward alone.
         fwd_bwd: The same of both in one go.
         withheld: Why a ratio is missing that was asked for, each as `field: reason`.
+        conditions: What the host saw of the machine meanwhile.
     """
 
     rival: str
@@ -90,6 +93,18 @@ class Versus:
     bwd: Ratio | None = None
     fwd_bwd: Ratio | None = None
     withheld: tuple[str, ...] = ()
+    conditions: Conditions | None = None
+
+    def without_ratios(self, reason: str) -> Versus:
+        """The same record with every ratio taken back, and why."""
+        lost = [name for name in ("fwd", "bwd", "fwd_bwd") if getattr(self, name) is not None]
+        return replace(
+            self,
+            fwd=None,
+            bwd=None,
+            fwd_bwd=None,
+            withheld=self.withheld + tuple(f"{name}: {reason}" for name in lost),
+        )
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,7 @@ class Timing:
         memory: How `peak_bytes` was taken.
         rates: The rates that `roofline_share` refers to.
         notes: What a reader should know about the numbers that are given.
+        conditions: What the host saw of the machine while times were sampled.
     """
 
     fwd_s: Duration | None = None
@@ -142,6 +158,7 @@ class Timing:
     memory: str = ""
     rates: Rates | None = None
     notes: tuple[str, ...] = ()
+    conditions: Conditions | None = None
 
     def without_times(self, reason: str) -> Timing:
         """The same record with every time taken back, and why.

@@ -31,7 +31,7 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     Args:
         trial: What is asked.
         announce: Called with the name of every phase that begins: prepare, forward, backward,
-            reference, verify, time, rival, training; or the experiment's name.
+            reference, verify, weigh, time, rival, training; or the experiment's name.
     """
     if trial.case.problems:
         return Refused("attnprobe", trial.case.problems)
@@ -79,7 +79,6 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
     seen, foreign = _kernels(subject.backend, prepared, trial)
     timing = None
     if trial.question == "time":
-        subject.announce("time")
         timing = _timing(trial, subject, prepared, parity, launched.first_call_s)
     found = Measured(prepared.form, parity, timing, seen, foreign)
     return _against(trial, subject, prepared, found) if trial.question == "compare" else found
@@ -196,4 +195,5 @@ def _timing(
         trial.sampling,
         prepare=_copying(subject.backend),
         first_call_s=first_call_s,
+        announce=subject.announce,
     )

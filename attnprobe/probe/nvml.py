@@ -1,4 +1,4 @@
-"""GPUs as the driver's own library sees them. The only place that imports pynvml (nvidia-ml-py).
+"""GPUs as the driver's own library sees them (pynvml of nvidia-ml-py); gpu_watch.py looks again and again.
 
 NVML needs no CUDA context, so asking disturbs nothing. Names and bits:
 https://docs.nvidia.com/deploy/nvml-api/ (device queries, clocks event reasons).
@@ -6,7 +6,6 @@ https://docs.nvidia.com/deploy/nvml-api/ (device queries, clocks event reasons).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -62,21 +61,35 @@ def read(library: Any = pynvml) -> Seen:
             library.nvmlShutdown()
 
 
-def _read(library: Any) -> Seen:
-    gaps: list[str] = []
+class Asks:
+    """Puts queries to NVML; what is not supported here is None and a gap.
 
-    def ask(query: str, *arguments: Any, older: str = "") -> Any:
-        """One query, by its older name if need be; None and a gap when it is not supported here."""
+    Attributes:
+        gaps: Why queries were not answered, each once.
+
+    Args:
+        library: The module `pynvml`, initialised, or a stand-in.
+    """
+
+    def __init__(self, library: Any) -> None:
+        self.library = library
+        self.gaps: dict[str, None] = {}
+
+    def __call__(self, query: str, *arguments: Any, older: str = "") -> Any:
+        """One query, by its older name if need be."""
         for name in filter(None, (query, older)):
             try:
-                answer = getattr(library, name)(*arguments)
-            except (library.NVMLError, AttributeError) as error:
+                answer = getattr(self.library, name)(*arguments)
+            except (self.library.NVMLError, AttributeError) as error:
                 reason = error
                 continue
             return answer.decode() if isinstance(answer, bytes) else answer
-        gaps.append(f"NVML: {query.removeprefix('nvml')}: {reason}")
+        self.gaps[f"NVML: {query.removeprefix('nvml')}: {reason}"] = None
         return None
 
+
+def _read(library: Any) -> Seen:
+    ask = Asks(library)
     cuda = ask("nvmlSystemGetCudaDriverVersion_v2") or 0
     gpus = []
     for index in range(ask("nvmlDeviceGetCount") or 0):
@@ -87,11 +100,21 @@ def _read(library: Any) -> Seen:
         driver=ask("nvmlSystemGetDriverVersion") or "",
         cuda_driver=f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda else "",
         gpus=tuple(gpus),
-        gaps=tuple(dict.fromkeys(gaps)),
+        gaps=tuple(ask.gaps),
     )
 
 
-def _gpu(index: int, handle: Any, ask: Callable[..., Any], library: Any) -> Gpu:
+def held_by(ask: Asks, handle: Any) -> int | None:
+    """Bits of the reasons that hold clocks down now; the query was renamed in driver 535."""
+    bits: int | None = ask(
+        "nvmlDeviceGetCurrentClocksEventReasons",
+        handle,
+        older="nvmlDeviceGetCurrentClocksThrottleReasons",
+    )
+    return bits
+
+
+def _gpu(index: int, handle: Any, ask: Asks, library: Any) -> Gpu:
     """One GPU: every query may be unsupported (ECC on consumer cards, clocks under MIG)."""
 
     def pair(now: str, most: str, *which: Any) -> tuple[Any, Any] | None:
@@ -103,11 +126,7 @@ def _gpu(index: int, handle: Any, ask: Callable[..., Any], library: Any) -> Gpu:
     ecc = ask("nvmlDeviceGetEccMode", handle)
     mig = ask("nvmlDeviceGetMigMode", handle)
     processes = ask("nvmlDeviceGetComputeRunningProcesses", handle)
-    held = ask(  # renamed in driver 535
-        "nvmlDeviceGetCurrentClocksEventReasons",
-        handle,
-        older="nvmlDeviceGetCurrentClocksThrottleReasons",
-    )
+    held = held_by(ask, handle)
     return Gpu(
         index=index,
         uuid=ask("nvmlDeviceGetUUID", handle) or "",

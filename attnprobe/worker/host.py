@@ -6,7 +6,7 @@ import copy
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
@@ -46,6 +46,9 @@ class Worker:
     Nothing is started before the first question. Use it from one thread, and close it: it is a
     context manager.
 
+    Attributes:
+        listener: Called with every phase that the child begins, while the question is open.
+
     Args:
         python: Interpreter to diagnose; None is the one that runs attnprobe. Nothing is installed there.
         variables: Environment variables on top of the caller's (CUDA_VISIBLE_DEVICES, ...).
@@ -80,6 +83,7 @@ class Worker:
         self._source = Source(self._launch, self._fork)
         self._shares = False
         self._child: Process | None = None
+        self.listener: Callable[[str], None] = _unheard
 
     def beside(self) -> Worker:
         """A worker with a child of its own from the same server; close it before this one."""
@@ -196,6 +200,7 @@ class Worker:
             child.tell(message)
             while "answer" not in (heard := child.hear(until)):
                 attempt.enter(heard["phase"])
+                self.listener(heard["phase"])
         except Gone:
             return self._bury(attempt, kills)
         except Late:
@@ -245,6 +250,10 @@ class Worker:
             raise UnusableHost(
                 "measurements need a POSIX system", fix="on Windows, run attnprobe inside WSL"
             )
+
+
+def _unheard(phase: str) -> None:
+    """Nobody listens."""
 
 
 def _lost(answer: Answer | Outcome) -> Outcome | None:

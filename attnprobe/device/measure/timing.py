@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -22,6 +23,10 @@ LAUNCH_BOUND = 0.8  # host time to launch over GPU time from which the host sets
 OVER_THE_ROOF = 1.05  # a share above this means that the limit or the time is wrong
 WALL_CALLS = 10
 DISTURBED = 0.10  # share of disturbed readings from which a note says so
+
+
+def _unheard(phase: str) -> None:
+    """Nobody listens."""
 
 
 def first_call(prepared: Prepared, device: torch.device) -> float:
@@ -46,6 +51,7 @@ def measure(
     *,
     prepare: Prepare[G] | None = None,
     first_call_s: float | None = None,
+    announce: Callable[[str], None] = _unheard,
 ) -> Timing:
     """Times and weighs one prepared case.
 
@@ -58,6 +64,8 @@ def measure(
         prepare: The backend's `prepare`; with it, copies of the inputs are used in turn.
         first_call_s: What `first_call` said when the case ran first; None measures the first launch
             within this function, and says so.
+        announce: Called with `weigh` before memory, copies and the device's rates, and with `time`
+            when sampling begins: conditions are looked at only then.
 
     Returns:
         Numbers that can be trusted; every other one is None with its reason in `withheld`.
@@ -67,6 +75,7 @@ def measure(
     """
     case, device, demand = inputs.case, inputs.device, inputs.demand
     notes, withheld = [], []
+    announce("weigh")
     if first_call_s is None:
         first_call_s = first_call(prepared, device)
         notes.append("first_call_s: first launch of the measurement, after the parity check's")
@@ -79,6 +88,8 @@ def measure(
     clock, calls = clock_for(device), passes.calls(cold, inputs)
     if case.wants_backward and "bwd" not in calls:
         withheld.append("bwd_s: no input of this case requires a gradient")
+    pairs = cost.attended_pairs(case, partial(torch.arange, device=device))
+    announce("time")
     taken = collect(
         calls,
         clock,
