@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
 import pynvml
@@ -158,11 +158,11 @@ def _known(values: Iterable[int | None]) -> list[int]:
 
 
 def _moved(clocks: Sequence[int]) -> float | None:
-    """By which share the median of the second half differs from that of the first."""
+    """By which share the mean of the second half differs from that of the first."""
     if len(clocks) < HALVES:
         return None
     half = len(clocks) // 2
-    first, second = median(clocks[:half]), median(clocks[half:])
+    first, second = mean(clocks[:half]), mean(clocks[half:])
     return second / first - 1 if first else None
 
 

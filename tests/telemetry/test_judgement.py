@@ -46,7 +46,7 @@ def test_a_busy_neighbour_withholds_every_time_and_says_whose_share():
     """Name, share and memory; what was weighed stays."""
     busy = on_gpu(neighbours=(Neighbour("python3", 12 * GIB, 0.43),))
     found = judgement.of_times(timing(), busy)
-    said = "the GPU was shared with python3 (43% of the time, 12 GiB)"
+    said = "the GPU was shared with python3 (43% of the time, 12.0 GiB)"
     assert found.withheld == (f"fwd_s: {said}", f"bwd_s: {said}")
     assert (found.fwd_s, found.peak_bytes, found.conditions) == (None, 5, busy)
 
@@ -62,7 +62,7 @@ def test_an_idle_neighbour_is_told_and_withholds_nothing():
     idle = on_gpu(neighbours=(Neighbour("Xorg", GIB, 0.02), Neighbour("jupyter", GIB)))
     found = judgement.of_times(timing(), idle)
     assert found.withheld == ()
-    assert found.notes[-1] == "also on the GPU: Xorg (2% of the time, 1.0 GiB); jupyter (1.0 GiB)"
+    assert found.notes[-1] == "also on the GPU: Xorg (2% of the time, 1.00 GiB); jupyter (1.00 GiB)"
 
 
 def test_thermal_and_hardware_slowdowns_withhold():
