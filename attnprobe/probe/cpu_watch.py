@@ -76,7 +76,7 @@ class CpuWatch:
         )
 
     def _count(self) -> _Counters | None:
-        """The counters now (proc_stat(5): user nice system idle iowait irq softirq steal, guest in user).
+        """The counters now (proc_stat(5): user nice system idle iowait irq softirq steal).
 
         Time stolen by the hypervisor was another machine's, so it counts as busy.
         """

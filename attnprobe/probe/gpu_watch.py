@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-import pynvml
-
 from attnprobe.core.conditions import GpuConditions, Neighbour, Spread
 from attnprobe.probe import nvml, processes
 
@@ -45,7 +43,7 @@ class GpuWatch:
         NoSuchGpu: There is no NVML, or it does not know that device.
     """
 
-    def __init__(self, uuid: str, library: Any = pynvml, pid: int | None = None) -> None:
+    def __init__(self, uuid: str, library: Any = nvml.LIBRARY, pid: int | None = None) -> None:
         self._library, self._pid = library, os.getpid() if pid is None else pid
         try:
             library.nvmlInit()  # for the life of this process: it takes longer than all queries
@@ -167,5 +165,7 @@ def _moved(clocks: Sequence[int]) -> float | None:
 
 
 def _held(bits: Sequence[int]) -> dict[str, float]:
-    shares = {words: mean(bool(b & bit) for b in bits) for bit, words in nvml.THROTTLE.items()} if bits else {}
-    return {words: share for words, share in shares.items() if share}
+    """By reason the share of samples in which it was in force; those that never were are left out."""
+    words = nvml.THROTTLE.items()
+    counts = {said: sum(bool(sample & bit) for sample in bits) for bit, said in words}
+    return {said: count / len(bits) for said, count in counts.items() if count}

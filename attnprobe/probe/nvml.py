@@ -1,4 +1,4 @@
-"""GPUs as the driver's own library sees them (pynvml of nvidia-ml-py); gpu_watch.py looks again and again.
+"""GPUs as the driver's own library sees them. The only place that imports pynvml (nvidia-ml-py).
 
 NVML needs no CUDA context, so asking disturbs nothing. Names and bits:
 https://docs.nvidia.com/deploy/nvml-api/ (device queries, clocks event reasons).
@@ -13,6 +13,8 @@ from typing import Any
 import pynvml
 
 from attnprobe.core.environment import Gpu
+
+LIBRARY: Any = pynvml
 
 THROTTLE = {
     0x2: "application clocks are set",

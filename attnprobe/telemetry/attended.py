@@ -92,7 +92,9 @@ class Attended:
         visible = [] if isinstance(said, Outcome) else said["gpus"]
         uuids = [gpu["uuid"] for gpu in visible if gpu["index"] == index]
         if not any(uuids):
-            return None, ("clocks, power and other processes: torch does not say which GPU it uses",)
+            return None, (
+                "clocks, power and other processes: torch does not say which GPU it uses",
+            )
         try:
             return self._open(uuids[0]), ()
         except NoSuchGpu as error:

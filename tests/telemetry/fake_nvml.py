@@ -1,4 +1,5 @@
 """An NVML whose answers change from one look to the next."""
+# ruff: noqa: N802 - the names are those of NVML
 
 from __future__ import annotations
 

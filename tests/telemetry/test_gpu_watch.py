@@ -121,7 +121,7 @@ def test_what_is_not_supported_is_a_gap_and_not_nobody():
 
 @pytest.mark.parametrize("uuid", ["aa11", "GPU-aa11"])
 def test_a_gpu_is_found_by_its_uuid(uuid):
-    """torch leaves the prefix out."""
+    """With the prefix as NVML writes it, or without as torch does."""
     assert GpuWatch(uuid, FakeNvml()).seen().sm_clock_max_mhz == 1980
 
 

@@ -88,9 +88,7 @@ def test_the_power_cap_alone_is_a_note():
     """Full load on a data-center card; the clock that it leaves is told."""
     found = judgement.of_times(timing(), on_gpu(**CAPPED, sm_clock_moved=-0.02))
     assert found.withheld == ()
-    assert found.notes[-1] == (
-        "SM clock 1620 of 1980 MHz: software power cap in 80% of the time"
-    )
+    assert found.notes[-1] == ("SM clock 1620 of 1980 MHz: software power cap in 80% of the time")
 
 
 def test_a_clock_that_moved_withholds_what_feels_it():

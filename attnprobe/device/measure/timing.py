@@ -88,7 +88,6 @@ def measure(
     clock, calls = clock_for(device), passes.calls(cold, inputs)
     if case.wants_backward and "bwd" not in calls:
         withheld.append("bwd_s: no input of this case requires a gradient")
-    pairs = cost.attended_pairs(case, partial(torch.arange, device=device))
     announce("time")
     taken = collect(
         calls,
@@ -113,7 +112,9 @@ def measure(
             notes.append(f"{field}: faster than the measured limit allows ({cold.text}); no share")
         durations[field] = found
     return Timing(
-        **durations,
+        fwd_s=durations.get("fwd_s"),
+        bwd_s=durations.get("bwd_s"),
+        fwd_bwd_s=durations.get("fwd_bwd_s"),
         first_call_s=first_call_s,
         peak_bytes=peak.bytes,
         floor_bytes=demand.floor_bytes,
