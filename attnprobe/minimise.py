@@ -88,6 +88,8 @@ def minimise(
         seconds: Time after which no further trial is begun.
     """
     search = _Search(record, ask, told, trials, time.monotonic() + seconds)
+    if search.symptom.startswith("measured"):
+        return "no failure was seen that a smaller case could keep"
     try:
         here = search.run(_unexplained(record.trial))
     except _Spent as spent:

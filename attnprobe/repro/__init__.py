@@ -40,4 +40,4 @@ def write(record: Record, report: Report, shrunk: str = "") -> str:
     case = record.trial.case
     call = calls.write(case, record.trial.backend)
     told = tell(record, report, call.package, shrunk)
-    return script(case, call, told, ask(record), ending(outcome))
+    return script(case, call, told, ask(record), ending(record))

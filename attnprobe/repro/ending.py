@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnprobe.core.outcome import Crashed, Outcome, OutOfMemory, Raised, Refused, TimedOut
+from attnprobe.core.outcome import Crashed, Measured, OutOfMemory, Raised, Refused, TimedOut
+from attnprobe.core.parity import Parity
+from attnprobe.core.trial import Record
+from attnprobe.known_bugs import QUESTION
 from attnprobe.repro.calls.base import quoted
 
 UNTOLD = 125
@@ -38,9 +41,14 @@ class Ending:
     limit_s: float | None = None
 
 
-def ending(outcome: Outcome) -> Ending:
-    """What the outcome says of the way a script ends while it is still so."""
-    match outcome:
+def ending(record: Record) -> Ending:
+    """What the record says of the way its script ends while it is still so."""
+    match record.outcome:
+        case Measured() if record.trial.question == QUESTION:
+            # some calls of published bugs should be refused, and say so by this exception
+            return Ending(f"0 if kind is NotImplementedError else {UNTOLD}")
+        case Measured(parity=Parity(failures=failures)) if "inplace" in {f.kind for f in failures}:
+            return _when('"inplace operation" in str(error).replace("in-place", "inplace")')
         case Raised(type=name, sticky=sticky):
             lost = ' or "CUDA" in str(error)' if sticky else ""
             return _when(f"kind.__name__ == {quoted(name)}{lost}")
@@ -51,7 +59,7 @@ def ending(outcome: Outcome) -> Ending:
         case Refused():
             return _when("not issubclass(kind, ImportError)")
         case Crashed():
-            return Ending(limit_s=DEATH_S)
+            return Ending(f'1 if "CUDA error" in str(error) else {UNTOLD}', DEATH_S)
         case TimedOut(limit_s=limit_s):
             return Ending(limit_s=limit_s + START_S)
         case _:

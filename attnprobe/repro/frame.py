@@ -16,7 +16,7 @@ from attnprobe.repro.calls.base import REPEATED, Call, returned
 from attnprobe.repro.ending import UNTOLD, Ending
 
 _ALWAYS = ("import os", "import sys", "import torch")
-_APART = ("import subprocess",)
+_APART = ("import subprocess", "import tempfile")
 
 
 @dataclass(frozen=True)

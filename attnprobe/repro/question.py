@@ -10,7 +10,7 @@ from attnprobe.core.outcome import Measured, Outcome
 from attnprobe.core.parity import QUANTITIES, Parity, Quantity
 from attnprobe.core.trial import ONE_CALL, Record
 from attnprobe.errors import UsageError
-from attnprobe.repro import experiments, pairs
+from attnprobe.repro import experiments, pairs, published
 from attnprobe.repro.calls.base import quoted
 
 _TRUTH = """\
@@ -45,7 +45,8 @@ sys.exit(1 if wrong else 0)"""
 
 _RETURNS = """\
 got = run(attention, **given)
-print("it ran; largest numbers:", {name: float(t.abs().max()) for name, t in got.items()})
+largest = {name: float(t.abs().max()) for name, t in got.items() if t is not None}
+print("it ran; largest numbers:", largest)
 sys.exit(0)"""
 
 _SPOT = re.compile(r"\.\.\.|\d+(, (\d+|:|\d+:\d+))*")
@@ -57,7 +58,18 @@ def ask(record: Record) -> str:
         return experiments.ask(record.trial)
     if not isinstance(record.outcome, Measured) or record.outcome.parity is None:
         return f"# {_fate(record.outcome)}\n{_RETURNS}"
-    return _numbers(record.trial.case, record.outcome.parity)
+    if published.must_be_refused(record):
+        return _ANSWERED
+    return _numbers(record.trial.case, record.outcome.parity, _kinds(record))
+
+
+def _kinds(record: Record) -> set[str]:
+    """What is wrong; NaN in rows without keys only where a published bug is about that."""
+    parity = record.outcome.parity if isinstance(record.outcome, Measured) else None
+    if parity is None:
+        return set()
+    nan = parity.empty_rows == "nan" and published.shows(record)
+    return {failure.kind for failure in parity.failures} | ({"nan_rows"} if nan else set())
 
 
 def _fate(outcome: Outcome) -> str:
@@ -72,12 +84,14 @@ def _fate(outcome: Outcome) -> str:
             return "The process dies here."
 
 
-def _numbers(case: Case, parity: Parity) -> str:
-    kinds = {failure.kind for failure in parity.failures}
+def _numbers(case: Case, parity: Parity, kinds: set[str]) -> str:
     if kinds & {"shape", "dtype", "type", "device"}:
         return _FORM
     if "inplace" in kinds:
-        return _INPLACE
+        mask = ', "the mask": allowed' if pairs.needs_allowed(case) else ""
+        return _INPLACE.replace("{allowed}", mask)
+    if "global_state" in kinds:
+        return _SETTINGS
     checks = [
         check
         for name in QUANTITIES
@@ -170,6 +184,10 @@ def _leak(case: Case) -> list[str]:
     ]
 
 
+def _nan_rows(case: Case) -> list[str]:
+    return [_check("NaN in rows without keys", 'got["out"].isnan().sum()', 0)]
+
+
 def _missing(case: Case) -> list[str]:
     return [_check("gradients that are missing", "sum(t is None for t in got.values())", 0)]
 
@@ -177,26 +195,58 @@ def _missing(case: Case) -> list[str]:
 _KINDS: dict[str, Callable[[Case], list[str]]] = {
     "empty_rows": _empty_rows,
     "leak": _leak,
+    "nan_rows": _nan_rows,
     "gradient_missing": _missing,
 }
 
 _FORM = """\
+def form(t):
+    \"""What is known of a result before its numbers are looked at.\"""
+    return [type(t).__name__, *(getattr(t, name, None) for name in ("shape", "dtype", "layout"))]
+
+
 out = attention(**given)
-form = (type(out), tuple(out.shape), out.dtype, out.device.type)
-wanted = (torch.Tensor, tuple(dout.shape), dtype, device.partition(":")[0])
-print("returned", form)
-print("expected", wanted)
+print("returned", *form(out), getattr(out, "device", ""))
+print("expected", *form(dout), dout.device)
+if form(out) != form(dout) or out.device.type != dout.device.type:
+    sys.exit(1)
 got = run(attention, **given)
 for name, t in given.items():
     gradient = got.get(f"d{name}")
-    if gradient is not None and (gradient.shape, gradient.dtype) != (t.shape, t.dtype):
-        print(f"the gradient of {name} is", tuple(gradient.shape), gradient.dtype)
+    if gradient is not None and form(gradient) != form(t):
+        print(f"the gradient of {name} is", *form(gradient))
         sys.exit(1)
-sys.exit(0 if form == wanted else 1)"""
+sys.exit(0)"""
+
+_SETTINGS = """\
+def settings():
+    \"""What belongs to the whole process.\"""
+    return {
+        "the default dtype": torch.get_default_dtype(),
+        "the default device": torch.get_default_device(),
+        "grad mode": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.get_deterministic_debug_mode(),
+        "the precision of float32 products": torch.get_float32_matmul_precision(),
+        "the number of threads": torch.get_num_threads(),
+        "the seed": torch.initial_seed(),
+    }
+
+
+before = settings()
+run(attention, **given)
+now = settings()
+changed = [f"{name} ({before[name]} -> {now[name]})" for name in now if now[name] != before[name]]
+print("settings that the call changed:", ", ".join(changed) or "none")
+sys.exit(1 if changed else 0)"""
+
+_ANSWERED = """\
+print("answered, where a refusal is right:", tuple(attention(**given).shape))
+sys.exit(1)"""
 
 _INPLACE = """\
-before = {name: t.clone() for name, t in given.items()}
+watched = {**given, "dout": dout{allowed}}
+before = {name: t.clone() for name, t in watched.items()}
 run(attention, **given)
-changed = [name for name, t in given.items() if not torch.equal(t, before[name])]
+changed = [name for name, t in watched.items() if not torch.equal(t, before[name])]
 print("changed by the call:", ", ".join(changed) or "nothing")
 sys.exit(1 if changed else 0)"""

@@ -10,6 +10,7 @@ from attnprobe.core.parity import Parity
 from attnprobe.core.report import Report
 from attnprobe.core.trial import ONE_CALL, Record
 from attnprobe.report import plain
+from attnprobe.repro import published
 from attnprobe.repro.ending import UNTOLD
 from attnprobe.repro.frame import Told
 
@@ -35,6 +36,7 @@ def tell(record: Record, report: Report, package: str, shrunk: str) -> Told:
     paragraphs = [
         f"Trial {trial.id} of attnprobe. {_seen(record)}",
         *_tail(record),
+        published.said(record),
         f"Seen with {_versions(report.environment, package)}.",
         shrunk,
         _limits(record),
@@ -45,11 +47,12 @@ def tell(record: Record, report: Report, package: str, shrunk: str) -> Told:
 
 
 def wrong(record: Record) -> bool:
-    """True when this trial is a complaint: anything but a right answer."""
+    """True when this trial is a complaint: anything but a right answer to a right call."""
     outcome = record.outcome
     if not isinstance(outcome, Measured):
         return True
-    return outcome.parity is not None and outcome.parity.verdict == "fail"
+    failed = outcome.parity is not None and outcome.parity.verdict == "fail"
+    return failed or published.shows(record)
 
 
 def _sentence(text: str) -> str:
@@ -67,6 +70,8 @@ def _headline(record: Record) -> str:
         case Measured(parity=Parity(verdict="fail", failures=failures)):
             kinds = ", ".join(dict.fromkeys(failure.kind for failure in failures))
             return f"is wrong [{kinds or 'accuracy'}]"
+        case Measured() if wrong(record):
+            return "shows a published bug"
         case Measured():
             return "passed"
         case Refused():
@@ -91,6 +96,8 @@ def _seen(record: Record) -> str:
             more = len(failures) - _FAILURES
             rest = f"; and {more} more" if more > 0 else ""
             return f"{said}{rest}. It was held to the numerics contract {contract}."
+        case Measured() if wrong(record):
+            return "Its numbers are no cause for complaint; that it gives them is."
         case Measured():
             return "Nothing was found to be wrong with it."
         case Refused(by=by, reasons=reasons):
