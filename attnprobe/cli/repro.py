@@ -15,9 +15,10 @@ from attnprobe.cli.output import emit, next_step, save, say
 from attnprobe.cli.progress import Progress
 from attnprobe.core.outcome import TimedOut
 from attnprobe.core.report import Report
-from attnprobe.core.trial import Record
+from attnprobe.core.trial import ONE_CALL, Record, Trial
 from attnprobe.errors import UnusableHost, UsageError
 from attnprobe.redact import Identity, redact
+from attnprobe.repro import experiments
 from attnprobe.worker.host import Worker
 
 DEADLINE_S = 60.0
@@ -68,6 +69,14 @@ def repro(
         emit(text)
 
 
+def _plainly(record: Record, worker: Worker) -> Record:
+    """The plain comparison in place of an experiment that met nothing else, where it fails here too."""
+    if experiments.met(record) is None or record.trial.question in ONE_CALL:
+        return record
+    plain = worker.trial(Trial(record.trial.case, record.trial.backend), DEADLINE_S)
+    return plain if minimise.symptom(plain) == minimise.symptom(record) else record
+
+
 def _smaller(record: Record, python: str | None, budget: float) -> tuple[Record, str]:
     """The smallest record like it that this machine shows, and how it was come by."""
     outcome = record.outcome
@@ -77,7 +86,7 @@ def _smaller(record: Record, python: str | None, budget: float) -> tuple[Record,
         with Worker(python) as worker, Progress("shrinking") as progress:
             worker.require_torch()
             found = minimise.minimise(
-                record,
+                _plainly(record, worker),
                 lambda trial: worker.trial(trial, deadline),
                 progress,
                 lambda trial: worker.trial(trial, whole),

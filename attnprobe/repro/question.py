@@ -13,6 +13,9 @@ from attnprobe.errors import UsageError
 from attnprobe.repro import experiments, pairs, published
 from attnprobe.repro.calls.base import quoted
 
+EPSILON = {"float64": 2**-52, "float32": 2**-23, "float16": 2**-10, "bfloat16": 2**-7}
+"""torch.finfo(dtype).eps."""
+
 _TRUTH = """\
 exact = {name: t.double() for name, t in given.items()}
 {runs}
@@ -55,7 +58,10 @@ _SPOT = re.compile(r"\.\.\.|\d+(, (\d+|:|\d+:\d+))*")
 def ask(record: Record) -> str:
     """The statements for this record."""
     if record.trial.question not in ONE_CALL:
-        return experiments.ask(record.trial)
+        said = experiments.met(record)
+        if said is None:
+            return experiments.ask(record.trial)
+        return _numbers(record.trial.case, said, _kinds(record))
     if not isinstance(record.outcome, Measured) or record.outcome.parity is None:
         return f"# {_fate(record.outcome)}\n{_RETURNS}"
     if published.must_be_refused(record):
@@ -96,7 +102,7 @@ def _numbers(case: Case, parity: Parity, kinds: set[str]) -> str:
         check
         for name in QUANTITIES
         if (quantity := parity.quantities.get(name)) and quantity.verdict == "fail"
-        for check in _failed(name, quantity)
+        for check in _failed(name, quantity, case.dtype)
     ]
     if "lse" in parity.quantities and parity.quantities["lse"].verdict == "fail" and not checks:
         raise UsageError(
@@ -128,14 +134,15 @@ def _check(what: str, seen: str, limit: float) -> str:
     return f"({quoted(what)}, {seen}, {limit:.4g})"
 
 
-def _failed(name: str, quantity: Quantity) -> list[str]:
+def _failed(name: str, quantity: Quantity, dtype: str) -> list[str]:
     if name == "lse":
         return []
     if quantity.nonfinite:
         return [_nonfinite(name)]
     spot = quantity.spot
     if spot is None or not _SPOT.fullmatch(spot.at):
-        limit = quantity.relative_error / max(quantity.ratio, 1.0)
+        explained = quantity.relative_error / max(quantity.ratio, 1.0)
+        limit = max(explained, 4.0 * EPSILON[dtype])  # a largest error is more than a norm
         seen = f'error["{name}"].norm() / truth["{name}"].norm()'
         return [_check(f"relative error of {name}", seen, limit)]
     there = f'error["{name}"][{spot.at}]'

@@ -142,7 +142,7 @@ def test_a_call_that_takes_its_process_along(
     kernel = planted(tmp_path, source)
     with Worker() as worker:
         found = worker.trial(Trial(CAUSAL.edit(Hkv=4), f"{kernel}:attention"), limit_s)
-    text = write(found).replace("timeout=33.0", "timeout=8.0")
+    text = write(found).replace("timeout=33.0", "timeout=15.0")
     assert says in " ".join(text.split())
     there = ended(text, tmp_path)
     assert (there.returncode, shown in there.stdout) == (1, True), there.stdout + there.stderr

@@ -12,6 +12,7 @@ from attnprobe.core.outcome import Measured
 from attnprobe.core.parity import Failure, Parity
 from attnprobe.core.trial import Record, Trial
 from attnprobe.device import laboratory
+from attnprobe.device.answer import answer
 from attnprobe.repro import experiments
 from tests.repro.scripts import executed, write
 
@@ -97,3 +98,17 @@ def test_a_right_kernel_is_not_blamed(question: str, tmp_path: Path):
     source = "from tests.mutation.right import Plain as attention"
     shown = executed(script(tmp_path, question, source))
     assert shown["status"] == 0, shown["printed"]
+
+
+@pytest.mark.parametrize("question", ["determinism", "strided-gradient", "interleaved"])
+def test_what_is_wrong_anyway_is_shown_by_numbers(question: str, tmp_path: Path):
+    """An experiment on a wrong kernel says what a comparison says; so does its script."""
+    kernel = tmp_path / "kernel.py"
+    kernel.write_text("from tests.mutation.scores import ScaleOnePercentOff as attention")
+    trial = Trial(CAUSAL, f"{kernel}:attention", question)
+    found = Record(trial, answer(trial, lambda phase: None))
+    text = write(found)
+    shown = executed(text)
+    assert (shown["status"], "relative error of" in shown["printed"]) == (1, True)
+    kernel.write_text("from tests.mutation.right import Plain as attention")
+    assert executed(text)["status"] == 0, text

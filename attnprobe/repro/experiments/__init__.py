@@ -8,11 +8,15 @@ it does not multiply it.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import cache
 
 import jinja2
 
-from attnprobe.core.trial import Trial
+from attnprobe.core.outcome import Measured
+from attnprobe.core.parity import Parity, Quantity
+from attnprobe.core.trial import Record, Trial
 from attnprobe.errors import UsageError
 
 _SUFFIX = ".py.jinja"
@@ -49,6 +53,39 @@ def ask(trial: Trial) -> str:
             belongs=" & (belongs[..., 0] == 1).to(device)" if case.lengths is not None else "",
         )
     )
+
+
+_PLAIN = frozenset({"accuracy", "nonfinite", "empty_rows", "leak"})
+"""Failures that a comparison with the reference finds without any experiment."""
+
+_OFF = re.compile(r"off by ([\d.e+]+) times .* relative error ([\d.e+-]+)")
+
+
+def met(record: Record) -> Parity | None:
+    """What a plain comparison shows, where an experiment met that and nothing of its own.
+
+    An experiment on a kernel that is wrong anyway says so and ends. Its record holds no quantities:
+    sizes are those of its messages.
+    """
+    outcome = record.outcome
+    if not isinstance(outcome, Measured) or outcome.parity is None:
+        return None
+    own = {"leak"} if record.trial.question == "leak" else set[str]()
+    kinds = {failure.kind for failure in outcome.parity.failures}
+    if record.trial.question in _OWN or not kinds or not kinds <= _PLAIN - own:
+        return None
+    found = {}
+    for failure in outcome.parity.failures:
+        size = _OFF.search(failure.message)
+        ratio, relative = map(float, size.groups()) if size else (1.0, 0.0)
+        nonfinite = int(failure.kind == "nonfinite")
+        if failure.of and (size or nonfinite):
+            found[failure.of] = Quantity("fail", ratio, "", relative, nonfinite=nonfinite)
+    return replace(outcome.parity, quantities=found)
+
+
+_OWN = ("ring", "training")
+"""Experiments whose wrong numbers are their own."""
 
 
 @cache
