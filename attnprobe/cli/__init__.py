@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "Is each backend right here? Values and gradients against a float64 reference",
     "report": "The main job: info, a quick check and first timings in one report to paste",
     "render": "Any view of a saved session, on any machine",
+    "compare": "Two sessions: what the upgrade made faster, slower, wrong or right",
     "repro": "One trial as a standalone script, as small as it can be",
     "profiles": "The workloads that ship",
 }

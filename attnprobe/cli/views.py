@@ -22,22 +22,27 @@ def document(report: Report) -> Document:
 
 def text(report: Report, form: str) -> str:
     """The session's view in one of FORMATS."""
+    if form == "json":
+        views = {"info": json_view.info, "check": json_view.check}
+        return json_view.dumps(views.get(report.command, json_view.full)(report))
+    return written(document(report), form, f"attnprobe {report.command}")
+
+
+def written(shown: Document, form: str, title: str) -> str:
+    """A document as md, html or text."""
     match form:
         case "md":
             from attnprobe.report import markdown
 
-            return markdown.render(document(report))
+            return markdown.render(shown)
         case "html":
             from attnprobe.report import html
 
-            return html.render(document(report), f"attnprobe {report.command}")
-        case "json":
-            views = {"info": json_view.info, "check": json_view.check}
-            return json_view.dumps(views.get(report.command, json_view.full)(report))
+            return html.render(shown, title)
         case _:
             from attnprobe.report import terminal
 
-            return terminal.text(document(report))
+            return terminal.text(shown)
 
 
 def show(shown: Document) -> None:

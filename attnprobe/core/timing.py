@@ -123,6 +123,23 @@ class Rates:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """Medians of one short turn, when two interpreters take turns with a case; in seconds.
+
+    Args:
+        number: Which turn; every one of them has fresh processes.
+        fwd_s: Forward; None where the other passes are, or nothing, could be timed.
+        bwd_s: Backward alone.
+        fwd_bwd_s: Both in one go.
+    """
+
+    number: int
+    fwd_s: float | None = None
+    bwd_s: float | None = None
+    fwd_bwd_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Timing:
     """What one case costs with one backend.
 
@@ -142,6 +159,8 @@ class Timing:
         rates: The rates that `roofline_share` refers to.
         notes: What a reader should know about the numbers that are given.
         conditions: What the host saw of the machine while times were sampled.
+        turns: The turns that this interpreter took with another one.
+        turns_of: The run that they belong to; turns of two sessions pair when it is the same.
     """
 
     fwd_s: Duration | None = None
@@ -159,6 +178,8 @@ class Timing:
     rates: Rates | None = None
     notes: tuple[str, ...] = ()
     conditions: Conditions | None = None
+    turns: tuple[Turn, ...] = ()
+    turns_of: str = ""
 
     def without_times(self, reason: str) -> Timing:
         """The same record with every time taken back, and why.
@@ -172,5 +193,6 @@ class Timing:
             fwd_s=None,
             bwd_s=None,
             fwd_bwd_s=None,
+            turns=(),
             withheld=self.withheld + tuple(f"{name}: {reason}" for name in lost),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -96,7 +97,7 @@ def measure(
         sampling.target_ci,
         lambda series: max(one.half_width for one in series.values()),
     )
-    durations: dict[str, Duration] = {}
+    durations: dict[str, Any] = {}
     for name in passes.wanted(prepared, inputs):
         field, series = FIELDS[name], taken[name]
         notes += [f"{field}: {said}" for said in _disturbance(series, device)]

@@ -1,0 +1,119 @@
+"""Which times of two runs of a trial can be compared, and how the others are excused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from attnprobe.compare import ratios
+from attnprobe.compare.outcomes import standing
+from attnprobe.compare.records import Speed
+from attnprobe.core.outcome import Measured, Outcome
+from attnprobe.core.timing import SAME, Duration, Timing
+
+FIELDS = ("fwd_s", "bwd_s", "fwd_bwd_s")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """One pass that was timed in two runs.
+
+    Args:
+        field: fwd_s, bwd_s or fwd_bwd_s.
+        device: Of the case.
+        old: What it took in OLD.
+        new: What it took in NEW.
+    """
+
+    field: str
+    device: str
+    old: Duration
+    new: Duration
+
+    def speed(self, confidence: float) -> Speed:
+        """The comparison at this confidence."""
+        ratio = ratios.independent(self.old, self.new, confidence)
+        verdict = ratios.judged(ratio, ratios.allowance(self.device))
+        return Speed(self.field, self.old.median, self.new.median, ratio, verdict)
+
+
+@dataclass(frozen=True)
+class InTurns:
+    """One pass that both interpreters timed in the turns of one run.
+
+    Args:
+        field: fwd_s, bwd_s or fwd_bwd_s.
+        old: OLD's medians, turn by turn, in seconds.
+        new: NEW's in the same turns.
+    """
+
+    field: str
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+
+    def speed(self, confidence: float) -> Speed | str:
+        """The comparison at this confidence, or why there is none."""
+        ratio = ratios.paired(self.old, self.new, confidence)
+        if isinstance(ratio, str):
+            return f"{self.field}: {ratio}"
+        verdict = ratios.judged(ratio, SAME)
+        return Speed(self.field, median(self.old), median(self.new), ratio, verdict, paired=True)
+
+
+Comparable = Apart | InTurns
+
+
+def comparable(old: Outcome, new: Outcome, device: str) -> Iterator[Comparable | str]:
+    """Every pass that both timed; for one that a side should have timed and did not, the reason.
+
+    Wrong results have no times worth comparing.
+
+    Args:
+        old: Outcome in OLD.
+        new: Outcome in NEW.
+        device: Of the case.
+    """
+    if not isinstance(old, Measured) or not isinstance(new, Measured):
+        return
+    before, after = old.timing, new.timing
+    if before is None or after is None or "wrong" in (standing(old), standing(new)):
+        return
+    cache = before.cache.partition(" ")[0], after.cache.partition(" ")[0]
+    taking_turns = bool(before.turns_of) and before.turns_of == after.turns_of
+    for field in FIELDS:
+        if taking_turns:
+            yield from _in_turns(field, before, after)
+            continue
+        sides = getattr(before, field), getattr(after, field)
+        gaps = [*_gaps("OLD", field, before), *_gaps("NEW", field, after)]
+        if gaps:
+            yield f"{field}: {'; '.join(gaps)}"
+        elif None not in sides and cache[0] != cache[1]:
+            yield f"{field}: the cache was {cache[0]} in OLD and {cache[1]} in NEW"
+        elif None not in sides:
+            yield Apart(field, device, *sides)
+
+
+def _in_turns(field: str, before: Timing, after: Timing) -> Iterator[InTurns | str]:
+    """The turns that both took; none where neither has this pass."""
+    theirs = {turn.number: getattr(turn, field) for turn in after.turns}
+    taken = [
+        (mine, other)
+        for turn in before.turns
+        if ratios.is_time(mine := getattr(turn, field))
+        and ratios.is_time(other := theirs.get(turn.number))
+    ]
+    if taken:
+        yield InTurns(field, *map(tuple, zip(*taken, strict=True)))
+
+
+def _gaps(side: str, field: str, timing: Timing) -> Iterator[str]:
+    """Why a side has no such time, or none that can be used."""
+    found: Duration | None = getattr(timing, field)
+    if found is not None and not ratios.is_sound(found):
+        yield f"{side}: its interval is none"
+    for reason in timing.withheld:
+        of, _, why = reason.partition(": ")
+        if of == field:
+            yield f"{side}: {why}"
