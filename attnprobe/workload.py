@@ -21,6 +21,7 @@ from attnprobe.core.reported import Reported
 from attnprobe.errors import UsageError
 from attnprobe.located_yaml import Located, Path, read
 from attnprobe.workload_case import case_of
+from attnprobe.workload_fields import PATTERNS
 from attnprobe.workload_reported import reported_of
 from attnprobe.workload_spec import CaseSpec, FileSpec
 
@@ -215,6 +216,6 @@ def _words(detail: ErrorDetails, allowed: list[str]) -> str:
     if kind == "value_error":
         return f"{name}: {detail['msg'].removeprefix('Value error, ')}"
     if kind == "string_pattern_mismatch":
-        return f"{name} is {found}; allowed: 1 to 80 letters, digits, spaces and . , : ; + ( ) / & = - _"
+        return f"{name} is {found}; allowed: {PATTERNS[detail['ctx']['pattern']]}"
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{name} is {found}; {message.replace('input', 'it')}"

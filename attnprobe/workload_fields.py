@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
@@ -61,6 +62,14 @@ def _lengths_listed(value: object) -> object:
     return value if nested else [value]
 
 
+def _number(value: object) -> object:
+    """YAML 1.1 takes `4e9` for text, since it lacks a sign in its exponent."""
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+
+
+_EXPONENT = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]{1,3}", re.ASCII)
+
+
 def _words(error: AttnprobeError) -> str:
     return "; ".join(filter(None, (error.what, error.why, error.fix)))
 
@@ -85,8 +94,19 @@ Length = Annotated[int, Field(ge=0, lt=2**31)]
 LengthList = Annotated[list[Length], Field(min_length=1, max_length=lengths.MAX_COUNT)]
 LengthGrid = Annotated[list[LengthList | str], BeforeValidator(_lengths_listed), OrAlone()]
 Dtype = Annotated[str, OneOf(tuple(ELEMENT_BYTES))]
-Label = Annotated[str, Field(pattern=r"^[\w .,:;+()/&=-]{1,80}$")]
-Name = Annotated[str, Field(pattern=r"^[\w .,:/*?-]{1,200}$")]
-Url = Annotated[str, Field(pattern=r"^https?://\S{4,300}$")]
+PATTERNS = {
+    (LABEL := r"^[\w .,:;+()/&=-]{1,80}$"): (
+        "1 to 80 letters, digits, spaces and . , : ; + ( ) / & = - _"
+    ),
+    (NAME := r"^[\w .,:+/*?-]{1,200}$"): "the name of a backend or of a layer's variant, or a glob",
+    (URL := r"^https?://\S{4,300}$"): "an address that begins with https://",
+}
+"""What patterns ask for, in words."""
+
+Label = Annotated[str, Field(pattern=LABEL)]
+Name = Annotated[str, Field(pattern=NAME)]
+Url = Annotated[str, Field(pattern=URL)]
+Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
 MaskText = Annotated[str, AfterValidator(_is_mask)]
 BiasShape = Annotated[str, AfterValidator(_is_shape)]

@@ -20,8 +20,10 @@ from attnprobe.workload_fields import (
     LengthGrid,
     MaskText,
     Name,
+    Number,
     OneOf,
     OrAlone,
+    Positive,
     Url,
     listed,
 )
@@ -69,12 +71,8 @@ class CaseSpec(_Strict):
         ["best"], description="How the caller passes the mask: as the backend likes it, or dense."
     )
     bias: Grid[BiasSpec | None] = Field([None], description="A tensor added to the logits.")
-    scale: Grid[Annotated[float, Field(allow_inf_nan=False)] | None] = Field(
-        [None], description="Softmax scale; K ** -0.5 if left out."
-    )
-    softcap: Grid[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None] = Field(
-        [None], description="c in c * tanh(logit / c)."
-    )
+    scale: Grid[Number | None] = Field([None], description="Softmax scale; K ** -0.5 if left out.")
+    softcap: Grid[Positive | None] = Field([None], description="c in c * tanh(logit / c).")
     alibi: Grid[bool] = Field([False], description="Whether ALiBi is added.")
     lengths: LengthGrid = Field(
         [],
@@ -125,7 +123,7 @@ class NumberSpec(_Strict):
     )
     backend: Name = Field(description="What was measured, by the name it has here.")
     quantity: Quantity = Field(description="Seconds, bytes or FLOP/s, of what.")
-    value: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(description="In SI units.")
+    value: Positive = Field(description="In SI units.")
     over: Name | None = Field(
         None, description="Then `value` is how many times as much this takes."
     )

@@ -25,11 +25,12 @@ LAYERS: dict[str, set[str]] = {
     "lengths": {"errors"},
     "workload_fields": {*SHARED, "lengths"},
     "workload_spec": {*HOST_BASE, "lengths", "workload_fields"},
+    "workload_schema": {"workload_spec"},
     "workload_case": {*SHARED, "lengths", "workload_spec"},
     "workload_reported": {*SHARED, "workload_spec"},
     "workload": {
         *SHARED,
-        *(f"workload_{part}" for part in ("case", "reported", "spec")),
+        *(f"workload_{part}" for part in ("case", "fields", "reported", "spec")),
         "located_yaml",
     },
     "profiles": {*SHARED, "located_yaml", "workload"},
