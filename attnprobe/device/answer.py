@@ -75,7 +75,9 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
     parity = _verdict(subject, prepared, launched.outputs)
     if trial.question != "verdict":
         truth = remembered.truth(trial.case)
-        parity = explain(parity, launched.outputs, subject.inputs, truth, subject.run)
+        parity = explain(
+            parity, launched.outputs, subject.inputs, truth, subject.run, trial.backend
+        )
     seen, foreign = _kernels(subject.backend, prepared, trial)
     timing = None
     if trial.question == "time":

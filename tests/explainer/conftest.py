@@ -11,7 +11,7 @@ import torch
 from attnprobe.core.case import Case
 from attnprobe.core.parity import Parity
 from attnprobe.device.backends._user import UserCallable
-from attnprobe.device.explainer import explain
+from attnprobe.device.explainer import explain, past
 from attnprobe.device.inputs import make
 from attnprobe.device.numerics.judge import judge
 from attnprobe.device.reference import compute
@@ -21,9 +21,10 @@ Explained = Callable[[Callable[..., Any], Case], Parity]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+def _alone() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    past.forget()
     yield
     torch.set_num_threads(before)
 

@@ -1,7 +1,9 @@
 """Tries hypotheses on a failed trial, the simple kinds first, and writes down which restore parity.
 
 A hypothesis fits when what the backend returned passes the judge against the problem that the
-hypothesis says it solved, with enough resolution to be evidence.
+hypothesis says it solved, with enough resolution to be evidence. Within a kind, what explained an
+earlier failure of the same backend is tried first. A gradient is explained by itself only where the
+output is right or explained: beside a wrong output it may follow from that.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from attnprobe.core.case import Case
-from attnprobe.core.parity import Failure, Parity
-from attnprobe.device.explainer import hypotheses, pattern
-from attnprobe.device.explainer.hypotheses import KINDS
+from attnprobe.core.parity import QUANTITIES, Failure, Parity
+from attnprobe.device.explainer import hypotheses, past, pattern
+from attnprobe.device.explainer.hypotheses import KINDS, Variants
 from attnprobe.device.explainer.screen import Screen
 from attnprobe.device.explainer.seen import Seen, Variant, as_they_are
 from attnprobe.device.inputs import Inputs, Outputs
@@ -44,6 +46,11 @@ asked where the error drops by this factor at least, which no contract's slack m
 
 SCREENED = ("problem", "indirect")
 
+BY_THEMSELVES = ("result", "precision")
+"""Kinds that speak of one quantity at a time: of the output first."""
+
+GRADIENTS = ("dq", "dk", "dv", "dbias")
+
 SPEAKS_OF = frozenset({"accuracy", "leak", "nonfinite", "empty_rows"})
 """Failures that are about numbers."""
 
@@ -59,6 +66,7 @@ def explain(
     inputs: Inputs,
     reference: Reference,
     run: Run | None = None,
+    backend: str = "",
 ) -> Parity:
     """The verdict with an explanation in every failure that is about numbers.
 
@@ -68,6 +76,8 @@ def explain(
         inputs: What it was given.
         reference: `compute(inputs)`.
         run: Launches the backend again, for hypotheses that need it.
+        backend: Whose failure it is: what explained earlier ones is tried first, and all together may
+            take `past.TOTAL_S`.
     """
     earlier = tuple(_earlier)
     _earlier.append(inputs.case)
@@ -75,9 +85,21 @@ def explain(
     if not of:
         return parity
     seen = Seen(inputs, outputs, reference, parity, tuple(of), earlier, run)
-    attempt = Attempt(seen)
-    said = _too_large(inputs.case, reference) or attempt.run()
-    return replace(parity, failures=tuple(_told(f, seen, attempt, said) for f in parity.failures))
+    before, start = past.of(backend), time.monotonic()
+    attempt = Attempt(seen, before)
+    said = _too_large(inputs.case, reference) or _too_late(before) or attempt.run()
+    told = tuple(_told(f, seen, attempt, said) for f in parity.failures)
+    before.spent_s += time.monotonic() - start
+    return replace(parity, failures=told)
+
+
+def _too_late(before: past.Past) -> str:
+    if before.left_s:
+        return ""
+    return (
+        "no hypothesis tried: explaining earlier failures of this backend took "
+        f"{past.TOTAL_S:g} s; ask about this case alone"
+    )
 
 
 def _too_large(case: Case, reference: Reference) -> str:
@@ -118,54 +140,84 @@ class Fit:
     after: dict[str, float]
 
 
+Candidate = tuple[Variants, Variant]
+"""A variant, and the hypothesis that it is of."""
+
+
 @dataclass
 class Attempt:
     """Hypotheses tried on one failed trial.
 
     Args:
         seen: The trial.
+        past: What was found out about the backend before.
         fits: By kind of failure and quantity, what explains it.
     """
 
     seen: Seen
+    past: past.Past
     fits: dict[tuple[str, str], list[Fit]] = field(default_factory=dict)
     tried: int = 0
     left: int = 0
 
     def run(self) -> str:
         """Tries all kinds; returns what to say of a failure that none explains."""
-        self.deadline = time.monotonic() + LIMIT_S
+        self.deadline = time.monotonic() + min(LIMIT_S, self.past.left_s)
         self.references = [(self.seen.inputs, self.seen.reference)]
-        self.open = {
+        self.failed = frozenset(
             (f.kind, f.of) for f in self.seen.parity.failures if f.kind in SPEAKS_OF and f.of
-        }
-        for kind in KINDS:
-            if not self.open:
-                break
-            seen = replace(self.seen, unexplained=tuple(dict.fromkeys(of for _, of in self.open)))
-            variants = [v for load in hypotheses.of_kind(kind) for v in load(seen)]
-            self.tried += len(variants)
-            self._judge(self._screened(seen, variants) if kind in SCREENED else variants)
-            self.open -= set(self.fits)
+        )
+        self.open = set(self.failed)
+        known = tuple(self.past.helped)
+        for kind in KINDS:  # a simpler kind goes before a known hypothesis of a later one
+            self._ask(kind, tuple(h for h in known if h in hypotheses.of_kind(kind)))
+            self._ask(kind, tuple(h for h in hypotheses.of_kind(kind) if h not in known))
         late = f", {self.left} not within {LIMIT_S:g} s" if self.left else ""
-        return f"no hypothesis fits ({self.tried - self.left} tried{late})"
+        alone = ""
+        if self._output_is_open and any(of in GRADIENTS for _, of in (*self.open, *self.fits)):
+            self.fits = {key: fits for key, fits in self.fits.items() if key[1] not in GRADIENTS}
+            alone = "; gradients alone are no cause while the output is wrong"
+        return f"no hypothesis fits ({self.tried - self.left} tried{late}{alone})"
 
-    def _screened(self, seen: Seen, variants: list[Variant]) -> list[Variant]:
+    @property
+    def _output_is_open(self) -> bool:
+        return any(of == "out" for _, of in self.open)
+
+    def _ask(self, kind: str, asked: tuple[Variants, ...]) -> None:
+        """Hypotheses of one kind; those that speak of one quantity at a time, of the output first."""
+        if kind in BY_THEMSELVES and self._output_is_open:
+            self._try(kind, asked, {of for _, of in self.open} - set(GRADIENTS))
+            if self._output_is_open:
+                return
+        self._try(kind, asked, {of for _, of in self.open})
+
+    def _try(self, kind: str, asked: tuple[Variants, ...], about: set[str]) -> None:
+        if not asked or not about:
+            return
+        seen = replace(self.seen, unexplained=tuple(of for of in QUANTITIES if of in about))
+        variants = [(load, v) for load in asked for v in load(seen)]
+        self.tried += len(variants)
+        self._judge(self._screened(seen, variants) if kind in SCREENED else variants)
+        self.open -= set(self.fits)
+
+    def _screened(self, seen: Seen, variants: list[Candidate]) -> list[Candidate]:
         """The few variants that come near in some rows, nearest first."""
         screen = Screen(seen)
-        errors = [(screen.error(v), n) for n, v in enumerate(variants)]
+        errors = [(screen.error(v), n) for n, (_, v) in enumerate(variants)]
         best = min(errors, default=(1.0, 0))[0]
         near = [(e, n) for e, n in errors if e <= min(LOOKS_RIGHT, max(NEAR * best, 1e-6))]
         return [variants[n] for _, n in sorted(near)[:JUDGED]]
 
-    def _judge(self, variants: list[Variant]) -> None:
+    def _judge(self, variants: list[Candidate]) -> None:
         """Adds those that restore parity; the first that explains the output becomes the problem."""
         solved: Variant | None = None
-        for n, variant in enumerate(variants):
+        for n, (load, variant) in enumerate(variants):
             if time.monotonic() > self.deadline:
                 self.left += len(variants) - n
                 break
             fits = self._fits(variant)
+            if fits:
+                self.past.remember(load)
             for key, fit in fits.items():
                 if key not in self.fits or not variant.contract:  # the tightest contract is enough
                     self.fits.setdefault(key, []).append(fit)
@@ -205,7 +257,7 @@ class Attempt:
     ) -> set[tuple[str, str]]:
         """Open failures that are gone; none when the output is newly wrong or nothing is evidence."""
         wrong = {(f.kind, f.of) for f in found.failures}
-        if ("accuracy", "out") in wrong and ("accuracy", "out") not in self.open:
+        if ("accuracy", "out") in wrong and ("accuracy", "out") not in self.failed:
             return set()
         gone = {
             (kind, of)

@@ -41,7 +41,7 @@ def _variant(seen: Seen, name: str, says: str, empty: Tensor, truth: Tensor) -> 
     if bool(empty.all()):
         place = "all of it"
     return Variant(
-        f"{name} is {says} and nothing else is wrong: {place} never written",
+        f"{name} is {says} where it is wrong: {place} never written",
         seen.inputs,
         undo,
         of=(name,),
