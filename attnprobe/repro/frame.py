@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import jinja2
@@ -49,6 +49,14 @@ def script(case: Case, call: Call, told: Told, question: str, ending: Ending) ->
         raise UsageError("this case is no attention call", why="\n".join(case.problems))
     if not re.fullmatch(r"(cpu|cuda)(:\d+)?", case.device):
         raise UsageError(f"no script can be written for the device {ascii(case.device)[:40]}")
+    used = set(re.findall(r"\b[a-z_]+\b", question))
+    if "attention_with_lse" in used:
+        if not call.lse:
+            raise UsageError(
+                "a wrong log-sum-exp cannot be shown in a script",
+                why="the library keeps it to itself in this call",
+            )
+        call = replace(call, imports=call.imports + call.lse_imports)
     bias = case.score.bias is not None
     names = ("q", "k", "v", "bias") if bias else ("q", "k", "v")
     score = case.score
@@ -69,10 +77,11 @@ def script(case: Case, call: Call, told: Told, question: str, ending: Ending) ->
         setup_gap=_gap(call.setup),
         call=call,
         bias=", bias" if bias else "",
-        reference=_reference(case),
+        reference=returned(_scores(case), *_weighted(case)),
+        log_sum_exp=returned(_scores(case), _summed(case)),
         wanted=repr(_wanted(case)).replace("'", '"'),
         given="{%s}" % ", ".join(f'"{name}": {name}' for name in names),  # noqa: UP031 - braces
-        differentiates="run(" in question,
+        used=used,
         question=question,
     )
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
@@ -107,19 +116,22 @@ def _wanted(case: Case) -> tuple[str, ...]:
     return (*case.grads, *(("bias",) if case.wants_bias_grad else ()))
 
 
-def _reference(case: Case) -> str:
-    plain = "weights = scores.softmax(-1)"
-    masked = (
-        "weights = scores.masked_fill(~allowed, -1e300).softmax(-1) * allowed"
-        if pairs.needs_allowed(case)
-        else plain
-    )
+def _scores(case: Case) -> str:
     return returned(
         REPEATED if case.groups > 1 else "",
         "scores = scale * q @ k.mT",
         "scores = softcap * torch.tanh(scores / softcap)" if case.score.softcap else "",
         "scores = scores + alibi" if case.score.alibi else "",
         "scores = scores + bias" if case.score.bias else "",
-        masked,
-        "return weights @ v",
     )
+
+
+def _weighted(case: Case) -> tuple[str, str]:
+    masked = "weights = scores.masked_fill(~allowed, -1e300).softmax(-1) * allowed"
+    plain = "weights = scores.softmax(-1)"
+    return masked if pairs.needs_allowed(case) else plain, "return weights @ v"
+
+
+def _summed(case: Case) -> str:
+    masked = ".masked_fill(~allowed, -torch.inf)" if pairs.needs_allowed(case) else ""
+    return f"return scores{masked}.logsumexp(-1)"

@@ -9,7 +9,6 @@ from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Outcome
 from attnprobe.core.parity import QUANTITIES, Parity, Quantity
 from attnprobe.core.trial import ONE_CALL, Record
-from attnprobe.errors import UsageError
 from attnprobe.repro import experiments, pairs, published
 from attnprobe.repro.calls.base import quoted
 
@@ -19,7 +18,7 @@ EPSILON = {"float64": 2**-52, "float32": 2**-23, "float16": 2**-10, "bfloat16": 
 _TRUTH = """\
 exact = {name: t.double() for name, t in given.items()}
 {runs}
-error = {name: t.double() - truth[name] for name, t in got.items() if t is not None}
+{lse}error = {name: t.double() - truth[name] for name, t in got.items() if t is not None}
 {empty}for name, e in error.items():
     relative = e.norm() / truth[name].norm()
     print(f"{name:6} largest error {e.abs().max():.3e}, relative error {relative:.3e}")"""
@@ -31,6 +30,12 @@ truth = run(reference, dout.double(), **exact)
 _FORWARD = """\
 truth = {"out": reference(**exact)}
 {seed}got = {"out": attention(**given)}"""
+
+_LSE = """\
+truth["lse"], got["lse"] = log_sum_exp(**exact), attention_with_lse(**given)[1]
+keyless = truth["lse"].isneginf()
+truth["lse"], got["lse"] = (t["lse"].masked_fill(keyless, 0.0)[..., None] for t in (truth, got))
+"""
 
 _EMPTY = """\
 empty = ~allowed.any(-1, keepdim=True)  # rows without keys, for which libraries differ
@@ -104,11 +109,6 @@ def _numbers(case: Case, parity: Parity, kinds: set[str]) -> str:
         if (quantity := parity.quantities.get(name)) and quantity.verdict == "fail"
         for check in _failed(name, quantity, case.dtype)
     ]
-    if "lse" in parity.quantities and parity.quantities["lse"].verdict == "fail" and not checks:
-        raise UsageError(
-            "a wrong log-sum-exp alone cannot be written into a script yet",
-            why="libraries hand it out in ways that differ from the call examined here",
-        )
     checks += [line for kind in sorted(kinds) if kind in _KINDS for line in _KINDS[kind](case)]
     if "nonfinite" in kinds and not checks:  # with dropout there is no number to be held against
         checks = [_nonfinite(name) for name in ("out", *(f"d{n}" for n in _wanted(case)))]
@@ -126,6 +126,8 @@ def _numbers(case: Case, parity: Parity, kinds: set[str]) -> str:
     truth = _TRUTH.replace("{runs}", _RUNS if case.wants_backward else _FORWARD)
     seed = f"torch.manual_seed({case.seed})\n" if case.dropout_p else ""
     truth = truth.replace("{seed}", seed)
+    lse = parity.quantities.get("lse")
+    truth = truth.replace("{lse}", _LSE if lse and lse.verdict == "fail" else "")
     truth = truth.replace("{empty}", _EMPTY if pairs.may_be_empty(case) else "")
     return f"{truth}\n\nchecks = [\n{listed}\n]\n{_VERDICT}"
 
@@ -135,8 +137,6 @@ def _check(what: str, seen: str, limit: float) -> str:
 
 
 def _failed(name: str, quantity: Quantity, dtype: str) -> list[str]:
-    if name == "lse":
-        return []
     if quantity.nonfinite:
         return [_nonfinite(name)]
     spot = quantity.spot

@@ -20,12 +20,17 @@ class Call:
             canonical output; statements, the last of them a return.
         setup: Statements before it that belong to no launch.
         package: Distribution whose version matters.
+        lse: The function that gives the log-sum-exp too, canonical (Bc, Hq, Tq), beside the output;
+            statements like `body`. Empty where the library keeps it to itself.
+        lse_imports: Import lines that it needs besides.
     """
 
     imports: tuple[str, ...]
     body: str
     setup: str = ""
     package: str = "torch"
+    lse: str = ""
+    lse_imports: tuple[str, ...] = ()
 
 
 def quoted(text: str) -> str:

@@ -15,7 +15,7 @@ def write(case: Case, backend: str) -> Call:
         "allowed": 'scores = scores.masked_fill(~allowed, float("-inf"))',
         "mask": "scores = scores + mask",
     }[mask]
-    body = returned(
+    weights = returned(
         made,
         REPEATED if case.groups > 1 else "",
         "scores = q @ k.transpose(-2, -1) * scale",
@@ -25,6 +25,6 @@ def write(case: Case, backend: str) -> Call:
         f"weights = torch.nn.functional.dropout(weights, {case.dropout_p!r})"
         if case.dropout_p
         else "",
-        "return weights @ v",
     )
-    return Call((), body)
+    body = returned(weights, "return weights @ v")
+    return Call((), body, lse=f"{body}, scores.float().logsumexp(-1)")

@@ -43,7 +43,13 @@ def write(case: Case, backend: str) -> Call:
         "out = out[0] if isinstance(out, tuple) else out",
         f"return out.{after}",
     )
-    return Call((f"from {MODULES[backend]} import {name}",), body, setup, backend)
+    asking = "return_lse=True" if backend == "flash-attn-4" else "return_attn_probs=True"
+    lse = returned(
+        before,
+        f"out, lse = {call(name, 'q', 'k', 'v', *said, asking)}[:2]",
+        f"return out.{after}, lse{'.unsqueeze(0)' if varlen else ''}",
+    )
+    return Call((f"from {MODULES[backend]} import {name}",), body, setup, backend, lse)
 
 
 def _said(case: Case, backend: str) -> list[str]:

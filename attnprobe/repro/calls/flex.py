@@ -46,12 +46,13 @@ def write(case: Case, backend: str) -> Call:
         "block_mask=block_mask" if masked else "",
     ]
     function = "flex" if backend == "flex" else "flex_attention"
-    body = returned(
-        "" if case.score.is_plain else f"{_score_mod(case)}\n",
-        f"return {call(function, 'q', 'k', 'v', *said)}",
-    )
+    score = "" if case.score.is_plain else f"{_score_mod(case)}\n"
+    body = returned(score, f"return {call(function, 'q', 'k', 'v', *said)}")
+    both = call(function, "q", "k", "v", *said, "return_aux=AuxRequest(lse=True)")
+    lse = returned(score, f"out, beside = {both}", "return out, beside.lse")
     imports = (f"from torch.nn.attention.flex_attention import {', '.join(names)}",)
-    return Call(imports, body, setup)
+    asking = ("from torch.nn.attention.flex_attention import AuxRequest",)
+    return Call(imports, body, setup, lse=lse, lse_imports=asking)
 
 
 def _block_mask(case: Case) -> str:

@@ -6,6 +6,8 @@ from attnprobe.core.case import Case
 from attnprobe.repro.calls import packed
 from attnprobe.repro.calls.base import Call, call, returned, scale
 
+_FROM = "from torch.nn.attention.varlen"
+
 
 def write(case: Case, backend: str) -> Call:
     """(T, H, K) rows with cu_seq; a window, which torch before 2.11 says as is_causal."""
@@ -26,10 +28,20 @@ def write(case: Case, backend: str) -> Call:
         setup.append(f"used = torch.tensor({used}, dtype=torch.int32, device=device)")
         said.append("seqused_k=used")
     arguments = ("q", "k", "v", "cu_q", "cu_kv", str(max_q), str(max_kv), *said)
-    body = returned(
+    packing = returned(
         "rows = q.shape[0]",
         "q, k, v = (t.transpose(1, 2).flatten(0, 1) for t in (q, k, v))",
-        f"out = {call('varlen_attn', *arguments)}",
-        "return out.reshape(rows, -1, *out.shape[1:]).transpose(1, 2)",
     )
-    return Call(("from torch.nn.attention.varlen import varlen_attn",), body, "\n".join(setup))
+    out = "return out.reshape(rows, -1, *out.shape[1:]).transpose(1, 2)"
+    both = call("varlen_attn", *arguments, "return_aux=AuxRequest(lse=True)")
+    return Call(
+        (f"{_FROM} import varlen_attn",),
+        returned(packing, f"out = {call('varlen_attn', *arguments)}", out),
+        "\n".join(setup),
+        lse=returned(
+            packing,
+            f"out, lse = {both}[:2]",
+            f"{out}, lse.reshape(Hq, rows, -1).transpose(0, 1)",
+        ),
+        lse_imports=(f"{_FROM} import AuxRequest",),
+    )

@@ -17,6 +17,12 @@ OPERATORS = {
     "xformers-ck": "ck",
 }
 
+_WITH_LSE = "memory_efficient_attention_forward_requires_grad"
+
+_PACKED_LSE = """\
+if lse.shape[0] > 1:  # one padded row per sequence
+    lse = torch.cat([lse[n : n + 1, :, :mq] for n, (_, _, mq, _, _) in enumerate(sequences)], 2)"""
+
 _BMGHK = """\
 q = q.unflatten(2, (Hkv, Hq // Hkv))
 k, v = (t.unsqueeze(3).expand(*t.shape[:3], Hq // Hkv, t.shape[3]) for t in (k, v))"""
@@ -47,16 +53,31 @@ def write(case: Case, backend: str) -> Call:
         scale(case),
         f"op=({operator}.FwOp, {backward})" if operator else "",
     ]
-    body = returned(
+    before = returned(
         made if tensor else "",
         REPEATED if repeated else "",
         "q, k, v = (t.transpose(1, 2) for t in (q, k, v))",
         _BMGHK if grouped else "",
-        f"out = {call('memory_efficient_attention', 'q', 'k', 'v', *said)}",
-        "out = out.flatten(2, 3)" if grouped else "",
-        "return out.transpose(1, 2)",
     )
-    return Call(tuple(imports), body, "" if tensor else made, "xformers")
+    after = returned("out = out.flatten(2, 3)" if grouped else "", "return out.transpose(1, 2)")
+    forward = f"op={operator}.FwOp" if operator else ""
+    both = call(f"{_WITH_LSE}", "q", "k", "v", *said[:-1], forward)
+    return Call(
+        tuple(imports),
+        returned(
+            before, f"out = {call('memory_efficient_attention', 'q', 'k', 'v', *said)}", after
+        ),
+        "" if tensor else made,
+        "xformers",
+        returned(
+            before,
+            f"out, lse = {both}",
+            "lse = lse.reshape(lse.shape[0], Hq, -1)",
+            "" if case.lengths is None else _PACKED_LSE,
+            f"{after}, lse[:, :, : out.shape[1]]",
+        ),
+        (f"from xformers.ops.fmha import {_WITH_LSE}",),
+    )
 
 
 def _mask(case: Case) -> tuple[str, str, str, bool]:
