@@ -40,6 +40,7 @@ class Quantity:
         worst_index: Canonical index (b, h, m, k) of the worst element.
         nonfinite: Elements that are NaN or inf and should not be.
         spot: Where and by how much it fails, at `level`; None when it does not, or is not finite.
+        max_error: Largest absolute error, where it was taken (layers).
     """
 
     verdict: Verdict
@@ -50,6 +51,7 @@ class Quantity:
     worst_index: tuple[int, ...] = ()
     nonfinite: int = 0
     spot: Spot | None = None
+    max_error: float | None = None
 
 
 @dataclass(frozen=True)

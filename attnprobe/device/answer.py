@@ -18,6 +18,7 @@ from attnprobe.device.explainer import explain
 from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.measure import measure, observe, short, unexpected, versus
 from attnprobe.device.measure.cold import Prepare
+from attnprobe.device.modules import answer as layers
 from attnprobe.device.numerics.conventions import SPOILT, judge_under, spoils
 from attnprobe.device.subject import Declined, Malformed, Subject
 from attnprobe.device.training import parity as training
@@ -43,7 +44,7 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     case = trial.case
     announce("prepare")
     if case.module:
-        return Refused("attnprobe", (f"the layer {case.module} cannot be computed yet",))
+        return layers.answer(trial, announce)
     backend = backends.load(trial.backend)
     refused = _unavailable(backend) or _too_large(case, backend)
     if refused:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from attnprobe.core.case import Case
 from attnprobe.device import reference
 from attnprobe.device.inputs import Inputs, make
+from attnprobe.device.modules import truth as layers
 
 REMEMBERED = 2
 """Cases whose inputs and reference are kept: the one in hand, and the one before it, which shares a
@@ -26,6 +27,7 @@ def truth(case: Case) -> reference.Reference:
 
 
 def forget() -> None:
-    """Drops all of it, and the memory it holds."""
+    """Drops all of it, and the memory it holds; layers' too."""
     inputs.cache_clear()
     truth.cache_clear()
+    layers.forget()

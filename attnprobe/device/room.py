@@ -19,13 +19,22 @@ def lacking(case: Case, materialises: bool) -> tuple[str, ...]:
         case: The attention call.
         materialises: Whether the backend holds the scores in memory.
     """
-    needed, free = cost.estimate_bytes(case, materialises), free_bytes(case.device)
+    included = " (score matrices included)" if materialises else ""
+    return missing(cost.estimate_bytes(case, materialises), case.device, included)
+
+
+def missing(needed: int, device: str, included: str = "") -> tuple[str, ...]:
+    """Why so many bytes cannot be had, with the numbers; empty when they can, or nobody can say.
+
+    Args:
+        needed: Bytes.
+        device: Where.
+        included: What is said of them.
+    """
+    free = free_bytes(device)
     if free is None or needed <= free:
         return ()
-    scores = " (score matrices included)" if materialises else ""
-    return (
-        f"needs about {units.size(needed)}{scores}, free on {case.device} is {units.size(free)}",
-    )
+    return (f"needs about {units.size(needed)}{included}, free on {device} is {units.size(free)}",)
 
 
 def free_bytes(device: str) -> int | None:

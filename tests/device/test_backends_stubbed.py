@@ -127,7 +127,7 @@ def test_varlen_gets_rows(monkeypatch: pytest.MonkeyPatch, lengths: Lengths | No
         return (out, lse) if return_aux else out
 
     monkeypatch.setattr(varlen, "installed", lambda: stand_in)
-    monkeypatch.setattr(varlen_backend, "_refusals", lambda case: ())
+    monkeypatch.setattr(varlen_backend, "refusals", lambda case: ())
     case = CASE.edit(mask=BOTTOM_RIGHT, lengths=lengths)
     outcome = passes(case, "varlen", {"out", "lse", "dq", "dk", "dv"})
     assert "window_size=(-1, 0)" in outcome.form

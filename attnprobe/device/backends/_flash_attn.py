@@ -44,11 +44,11 @@ class FlashAttn(Backend):
         self, version: int, package: str, module: str, kernels: str, compiles: bool = False
     ) -> None:
         self.name, self.package, self.kernels = f"flash-attn-{version}", package, kernels
-        self._version, self._module, self.compiles = version, module, compiles
+        self._version, self.module, self.compiles = version, module, compiles
 
     def available(self) -> None:
         """Imports the package's functions."""
-        importlib.import_module(self._module)
+        importlib.import_module(self.module)
 
     def claim(self) -> Claim:
         """It imports; there is no further check in the package."""
@@ -56,7 +56,7 @@ class FlashAttn(Backend):
         def ask() -> Answer:
             return None, "imports"
 
-        return asked(self, f"import {self._module}", ask)
+        return asked(self, f"import {self.module}", ask)
 
     def contract(self, case: Case) -> str:
         """What a fused kernel on tensor cores may round."""
@@ -74,7 +74,7 @@ class FlashAttn(Backend):
         layout: Layout = THK() if packed else BMHK()
         leaves = _leaves.qkv(inputs, layout)
         q, k, v = leaves["q"], leaves["k"], leaves["v"]
-        module = importlib.import_module(self._module)
+        module = importlib.import_module(self.module)
         call = module.flash_attn_varlen_func if packed else module.flash_attn_func
 
         def launch() -> Tensor:

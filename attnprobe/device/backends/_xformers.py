@@ -66,12 +66,12 @@ class XformersOp(Backend):
         return asked(self, source, self._says)
 
     def _says(self) -> Answer:
-        forward = [self._operators()[0]] if self.module else fmha().ALL_FW_OPS
+        forward = [self.operators()[0]] if self.module else fmha().ALL_FW_OPS
         named = [(op.NAME, bool(op.is_available())) for op in forward]
         words = [f"{name}: {'available' if there else 'unavailable'}" for name, there in named]
         return any(there for _, there in named), "; ".join((", ".join(words), *load_failure()))
 
-    def _operators(self) -> tuple[Any, Any]:
+    def operators(self) -> tuple[Any, Any]:
         """(FwOp, BwOp); BwOp is None for an operator that has no backward."""
         if not self.module:
             return None, None
@@ -96,9 +96,9 @@ class XformersOp(Backend):
         reasons = self._reasons(inputs.case, leaves, arguments)
         if reasons:
             return Refusal(reasons, by="library", fix=REBUILD if _unloaded(inputs.case) else "")
-        q, k, v, forward = leaves["q"], leaves["k"], leaves["v"], self._operators()[0]
+        q, k, v, forward = leaves["q"], leaves["k"], leaves["v"], self.operators()[0]
         attend = fmha().memory_efficient_attention
-        op = self._operators() if self.module else None
+        op = self.operators() if self.module else None
 
         def launch() -> Tensor:
             out: Tensor = attend(q, k, v, **arguments, op=op)
@@ -118,7 +118,7 @@ class XformersOp(Backend):
     ) -> tuple[str, ...]:
         """Every reason of xFormers' own checkers, and why its library is missing if it is."""
         call = fmha().Inputs(leaves["q"], leaves["k"], leaves["v"], **arguments)
-        forward, backward = self._operators()
+        forward, backward = self.operators()
         try:
             call.validate_inputs()
         except ValueError as error:

@@ -77,7 +77,7 @@ class Njt(Backend):
         layout = Jagged(THK(inputs.q.shape[0]), q_rows, kv_rows)
         leaves = _leaves.qkv(inputs, layout)
         q, k, v = leaves["q"], leaves["k"], leaves["v"]
-        chosen = _choice(leaves, arguments)
+        chosen = choice(leaves, arguments)
         if not isinstance(chosen, str):
             return Refusal(chosen, by="library")
 
@@ -100,8 +100,13 @@ class _Listener(logging.Handler):
             self.heard.append(record.getMessage())
 
 
-def _choice(leaves: dict[str, Tensor], arguments: dict[str, Any]) -> str | tuple[str, ...]:
-    """The kernel that torch would take, or every reason that it logs when it takes none."""
+def choice(leaves: dict[str, Tensor], arguments: dict[str, Any]) -> str | tuple[str, ...]:
+    """The kernel that torch would take, or every reason that it logs when it takes none.
+
+    Args:
+        leaves: q, k and v, nested (B, H, j, K).
+        arguments: SDPA's: dropout_p, is_causal, enable_gqa.
+    """
     listener, log = _Listener(), nested_sdpa.log
     heard_elsewhere = log.propagate
     log.addHandler(listener)

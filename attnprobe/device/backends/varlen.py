@@ -44,7 +44,7 @@ class Varlen(Backend):
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """THK and cu_seq; CUDA, 16 bits."""
         lowered = varlen.lower(inputs)
-        reasons = _refusals(inputs.case)
+        reasons = refusals(inputs.case)
         if isinstance(lowered, Refusal):
             return Refusal((*lowered.reasons, *reasons), lowered.by)
         call = varlen.installed()
@@ -69,7 +69,7 @@ class Varlen(Backend):
         return Prepared(launch, leaves, layout, lowered.form, lse if gives_lse else None)
 
 
-def _refusals(case: Case) -> tuple[str, ...]:
+def refusals(case: Case) -> tuple[str, ...]:
     """varlen_attn has no checker: its operator is registered for CUDA, its flash kernel is 16-bit."""
     found = []
     if not case.device.startswith("cuda"):

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from attnprobe.core.case import Case
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.lowering.band import Band, bottom_right
 from attnprobe.device.lowering.base import Lowered, Refusal, lacks
@@ -37,7 +38,19 @@ def lower(inputs: Inputs, function: Callable[..., Any] | None = None) -> Lowered
         inputs: The case and its tensors.
         function: The `varlen_attn` to speak to; None is the installed one.
     """
-    case = inputs.case
+    return said(inputs.case, inputs.device, function)
+
+
+def said(
+    case: Case, device: torch.device, function: Callable[..., Any] | None = None
+) -> Lowered | Refusal:
+    """As `lower`, of a case whose tensors are yet to be computed.
+
+    Args:
+        case: The attention call.
+        device: Where it will be.
+        function: See `lower`.
+    """
     function = function or installed()
     if function is None:
         return Refusal(
@@ -62,8 +75,8 @@ def lower(inputs: Inputs, function: Callable[..., Any] | None = None) -> Lowered
         reasons.append(f"the {name} of this torch is plain or causal, it takes no window")
     if reasons or isinstance(band, str):
         return Refusal(tuple(reasons))
-    packed = Packed.of(case, inputs.q.device)
-    said: dict[str, Any] = {
+    packed = Packed.of(case, device)
+    arguments: dict[str, Any] = {
         "cu_seq_q": packed.cu_q,
         "cu_seq_k": packed.cu_kv,
         "max_q": packed.max_q,
@@ -73,15 +86,15 @@ def lower(inputs: Inputs, function: Callable[..., Any] | None = None) -> Lowered
     if not band.is_full:
         key = "window_size" if "window_size" in takes else "is_causal"
         window = (_side(band.left), _side(band.right))
-        said[key] = window if key == "window_size" else True
-        form += f", {key}={said[key]}"
+        arguments[key] = window if key == "window_size" else True
+        form += f", {key}={arguments[key]}"
     if packed.used_kv is not None:
-        said["seqused_k"] = packed.used_kv
+        arguments["seqused_k"] = packed.used_kv
     if case.score.scale is not None and "scale" in takes:
-        said["scale"] = case.score.scale
+        arguments["scale"] = case.score.scale
     if case.groups > 1:
-        said["enable_gqa"] = True
-    return Lowered(said, form)
+        arguments["enable_gqa"] = True
+    return Lowered(arguments, form)
 
 
 def _side(side: int | None) -> int:

@@ -33,7 +33,7 @@ def cotangent(prepared: Prepared, inputs: Given, out: Tensor) -> Tensor:
     first and no training ever sends (pytorch#138529, #141147).
     """
     native = prepared.layout.native("out", inputs.dout)
-    if native.is_nested:
+    if not isinstance(out, Tensor) or native.is_nested:  # a layer may return several tensors
         return native
     return torch.empty_like(out).copy_(native)
 
@@ -61,7 +61,7 @@ def _cotangents(copies: Sequence[Prepared], inputs: Given) -> dict[int, Tensor]:
     """By copy of the inputs. One serves all, but a jagged output wants the offsets of its own inputs."""
     with copies[0].around():
         first = cotangent(copies[0], inputs, copies[0].launch())
-        if not first.is_nested:
+        if not isinstance(first, Tensor) or not first.is_nested:
             return {id(copy): first for copy in copies}
         return {id(copy): cotangent(copy, inputs, copy.launch()) for copy in copies}
 

@@ -11,8 +11,12 @@ import importlib
 import pkgutil
 from difflib import get_close_matches
 from functools import cache
+from typing import TYPE_CHECKING
 
 from attnprobe.errors import UsageError
+
+if TYPE_CHECKING:
+    from attnprobe.device.modules.base import Layer
 
 
 @cache
@@ -33,4 +37,15 @@ def variants(name: str) -> tuple[str, ...]:
         raise UsageError(f"unknown module {name[:60]!r}", fix=f"did you mean {', '.join(near)}?")
     folder = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     found: tuple[str, ...] = folder.VARIANTS
+    return found
+
+
+def load(name: str) -> Layer:
+    """The layer of that name; needs torch.
+
+    Args:
+        name: One of `names()`.
+    """
+    file = importlib.import_module(f"{__name__}.{name.replace('-', '_')}.layer")
+    found: Layer = file.LAYER
     return found

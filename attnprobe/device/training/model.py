@@ -16,6 +16,49 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(B, H, M, K) queries, keys and values to (B, H, M, K), causal."""
 
 
+class Packed(nn.Module):
+    """SwiGLU, gate and up in one matmul.
+
+    Args:
+        width: Size of x's last dimension.
+        hidden: Size of the gate's.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate_and_up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """down(silu(gate(x)) * up(x))."""
+        gate, up = self.gate_and_up(x).chunk(2, -1)
+        y: Tensor = self.down(functional.silu(gate) * up)
+        return y
+
+
+class Separate(nn.Module):
+    """SwiGLU as three matmuls.
+
+    Args:
+        width: Size of x's last dimension.
+        hidden: Size of the gate's.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, hidden, bias=False)
+        self.up = nn.Linear(width, hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """down(silu(gate(x)) * up(x))."""
+        y: Tensor = self.down(functional.silu(self.gate(x)) * self.up(x))
+        return y
+
+
+FeedForward = Callable[[int, int], nn.Module]
+
+
 class Gpt(nn.Module):
     """Tokens (B, M) to logits (B, M, vocabulary).
 
@@ -25,14 +68,23 @@ class Gpt(nn.Module):
         M: Longest sequence.
         vocabulary: Tokens.
         layers: Blocks.
+        feed_forward: `Packed` or `Separate`.
     """
 
-    def __init__(self, heads: int, K: int, M: int, vocabulary: int, layers: int = 3) -> None:
+    def __init__(
+        self,
+        heads: int,
+        K: int,
+        M: int,
+        vocabulary: int,
+        layers: int = 3,
+        feed_forward: FeedForward = Packed,
+    ) -> None:
         super().__init__()
         width = heads * K
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(M, width)
-        self.blocks = nn.ModuleList(Block(heads, width) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(heads, width, feed_forward) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocabulary, bias=False)
 
@@ -51,16 +103,16 @@ class Block(nn.Module):
     Args:
         heads: Attention heads.
         width: Size of x's last dimension.
+        feed_forward: Makes the second half.
     """
 
-    def __init__(self, heads: int, width: int) -> None:
+    def __init__(self, heads: int, width: int, feed_forward: FeedForward) -> None:
         super().__init__()
-        self.heads, hidden = heads, 2 * width
+        self.heads = heads
         self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
-        self.gate_and_up = nn.Linear(width, 2 * hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        self.feed_forward = feed_forward(width, 2 * width)
 
     def forward(self, x: Tensor, attention: Attention) -> Tensor:
         """One block."""
@@ -69,8 +121,7 @@ class Block(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         attended = attention(q, k, v).transpose(1, 2).reshape(B, M, width)
         x = x + self.out(attended)
-        gate, up = self.gate_and_up(self.second(x)).chunk(2, -1)
-        y: Tensor = x + self.down(functional.silu(gate) * up)
+        y: Tensor = x + self.feed_forward(self.second(x))
         return y
 
 

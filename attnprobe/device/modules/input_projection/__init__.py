@@ -4,4 +4,5 @@
 - `separate`: three matmuls, outputs apart.
 """
 
-VARIANTS = ("packed", "separate")
+_EAGER = ("packed", "separate")
+VARIANTS = (*_EAGER, *(f"{name}-compiled" for name in _EAGER))

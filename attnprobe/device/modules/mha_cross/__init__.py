@@ -4,4 +4,5 @@ Queries are projected from (Mq, D) tokens, keys and values from (Mkv, D) tokens 
 `Case.lengths` gives both lengths of every pair of sequences.
 """
 
-VARIANTS = ("padded-mha", "padded-sdpa", "jagged", "packed-varlen")
+_EAGER = ("padded-mha", "padded-sdpa", "jagged", "packed-varlen")
+VARIANTS = (*_EAGER, *(f"{name}-compiled" for name in _EAGER))

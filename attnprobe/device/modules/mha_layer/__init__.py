@@ -13,4 +13,5 @@ in every variant:
 they are slower by, and never counts as work.
 """
 
-VARIANTS = ("padded-mha", "padded-sdpa", "jagged", "packed-varlen")
+_EAGER = ("padded-mha", "padded-sdpa", "jagged", "packed-varlen")
+VARIANTS = (*_EAGER, *(f"{name}-compiled" for name in _EAGER))

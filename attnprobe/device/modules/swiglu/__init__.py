@@ -8,4 +8,5 @@ The hidden size is two thirds of 4D, rounded up to a multiple of 256
 - `xformers`: `xformers.ops.SwiGLU`'s operator, where the installed release still has it.
 """
 
-VARIANTS = ("packed", "separate", "xformers")
+_EAGER = ("packed", "separate", "xformers")
+VARIANTS = (*_EAGER, *(f"{name}-compiled" for name in _EAGER))
