@@ -25,7 +25,7 @@ from attnprobe.device.modules.base import Layer, LayerInputs
 from attnprobe.device.modules.judge import judge
 from attnprobe.device.subject import NO_KERNEL, Declined
 
-QUESTIONS = ("check", "time", "compare")
+QUESTIONS = ("check", "verdict", "time", "compare")
 
 
 @dataclass(frozen=True)
@@ -165,13 +165,13 @@ def _timed(
         kinds = ", ".join(dict.fromkeys(failure.kind for failure in found.parity.failures))
         timing = Timing(withheld=(f"not timed: the result is wrong ({kinds})",))
         return replace(found, timing=timing, kernels=seen)
-    mine.announce("time")
     timing = measure(
         prepared,
         mine.given,
         trial.sampling,
         prepare=mine.copying,
         first_call_s=first_call_s,
+        announce=mine.announce,
     )
     timing = replace(timing, notes=mine.layer.notes + timing.notes)
     return replace(found, timing=timing, kernels=seen)
