@@ -80,11 +80,10 @@ def comparable(old: Outcome, new: Outcome, device: str) -> Iterator[Comparable |
     if before is None or after is None or "wrong" in (standing(old), standing(new)):
         return
     cache = before.cache.partition(" ")[0], after.cache.partition(" ")[0]
-    taking_turns = bool(before.turns_of) and before.turns_of == after.turns_of
+    if before.turns_of and before.turns_of == after.turns_of:
+        yield from _in_turns(before, after)
+        return
     for field in FIELDS:
-        if taking_turns:
-            yield from _in_turns(field, before, after)
-            continue
         sides = getattr(before, field), getattr(after, field)
         gaps = [*_gaps("OLD", field, before), *_gaps("NEW", field, after)]
         if gaps:
@@ -95,17 +94,19 @@ def comparable(old: Outcome, new: Outcome, device: str) -> Iterator[Comparable |
             yield Apart(field, device, *sides)
 
 
-def _in_turns(field: str, before: Timing, after: Timing) -> Iterator[InTurns | str]:
-    """The turns that both took; none where neither has this pass."""
-    theirs = {turn.number: getattr(turn, field) for turn in after.turns}
-    taken = [
-        (mine, other)
-        for turn in before.turns
-        if ratios.is_time(mine := getattr(turn, field))
-        and ratios.is_time(other := theirs.get(turn.number))
-    ]
-    if taken:
-        yield InTurns(field, *map(tuple, zip(*taken, strict=True)))
+def _in_turns(before: Timing, after: Timing) -> Iterator[InTurns | str]:
+    """The turns that both took, pass by pass; or why they took no more of them."""
+    lost = [reason for reason in after.withheld if reason.startswith("turns: ")]
+    if lost:
+        yield from lost
+        return
+    theirs = {turn.number: turn for turn in after.turns}
+    pairs = [(turn, theirs[turn.number]) for turn in before.turns if turn.number in theirs]
+    for field in FIELDS:
+        times = [(getattr(mine, field), getattr(other, field)) for mine, other in pairs]
+        both = [(a, b) for a, b in times if ratios.is_time(a) and ratios.is_time(b)]
+        if both:
+            yield InTurns(field, *map(tuple, zip(*both, strict=True)))
 
 
 def _gaps(side: str, field: str, timing: Timing) -> Iterator[str]:

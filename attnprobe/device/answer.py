@@ -16,7 +16,7 @@ from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.explainer import explain
 from attnprobe.device.inputs import Inputs, Outputs
-from attnprobe.device.measure import measure, observe, short, unexpected, versus
+from attnprobe.device.measure import measure, observe, short, turn, unexpected, versus
 from attnprobe.device.measure.cold import Prepare
 from attnprobe.device.modules import answer as layers
 from attnprobe.device.numerics.conventions import SPOILT, judge_under, spoils
@@ -55,6 +55,9 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
         if trial.question == "training":
             announce("training")
             return training.answer(subject, prepared.form)
+        if trial.question == "turn":
+            with prepared.around():
+                return _turn(trial, subject, prepared)
         if trial.question not in laboratory.names():
             with prepared.around():
                 return _compare(trial, subject, prepared)
@@ -121,6 +124,14 @@ def _withheld(trial: Trial, why: str) -> Versus:
 def _copying(backend: Backend) -> Prepare[Inputs] | None:
     """How copies of the inputs are prepared; None where each would have to be compiled for anew."""
     return None if backend.compiles else backend.prepare
+
+
+def _turn(trial: Trial, subject: Subject, prepared: Prepared) -> Measured:
+    """One of many short timings of a case that has been judged before."""
+    subject.announce("forward")
+    copying = _copying(subject.backend)
+    timing = turn(prepared, subject.inputs, trial.sampling, copying, subject.announce)
+    return Measured(prepared.form, timing=timing)
 
 
 def _examine(name: str, subject: Subject, form: str) -> Measured:

@@ -50,6 +50,7 @@ LAYERS: dict[str, set[str]] = {
     "repro": {*SHARED, "report", "device.lowering.band"},
     "telemetry": {*HOST_BASE, "info", "probe"},
     "survey": {*HOST_BASE, "crew", "info", "plan", "redact", "session", "telemetry"},
+    "upgrade": {*SHARED, "compare", "report", "session"},
     "kernel_tests": {*HOST_BASE, "info", "plan", "profiles", "report", "survey"},
     "pytest_plugin": {*SHARED, "worker", "kernel_tests", "device.answer"},
     "cli": {"*"},

@@ -8,6 +8,7 @@ several is faster;
 from attnprobe.device.measure.kernels import believed, observe, short, unexpected
 from attnprobe.device.measure.paired import Comparison, compare
 from attnprobe.device.measure.timing import first_call, measure
+from attnprobe.device.measure.turn import turn
 from attnprobe.device.measure.versus import versus
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "measure",
     "observe",
     "short",
+    "turn",
     "unexpected",
     "versus",
 ]

@@ -132,21 +132,23 @@ def _largest(pairs: list[Pair]) -> str:
 
 
 def _how(found: Comparison) -> str:
-    """How a difference is told from chance, in a sentence or two."""
-    if not found.ratios:
-        return "No time was measured in both sessions."
-    turns = any(speed.paired for pair in found.pairs for speed in pair.speeds)
-    none = (
-        f"Both took turns in one run: differences within {SAME:.1%} count as none."
-        if turns
-        else f"Between two runs differences within {BETWEEN_SESSIONS['cuda']:.0%} (CPU: "
-        f"{BETWEEN_SESSIONS['cpu']:.0%}) count as none, because no interval of one run shows them."
-    )
-    return (
+    """How a difference is told from chance, in a few sentences."""
+    speeds = [speed for pair in found.pairs for speed in pair.speeds]
+    if not speeds:
+        return "No time can be compared."
+    words = [
         f"{found.ratios} ratios of times were looked at together; each has an interval of "
-        f"{100 * found.confidence:.4g}% so that all of them hold in {CONFIDENCE:.0%} (Bonferroni). "
-        f"{none} Memory is counted, not sampled."
-    )
+        f"{100 * found.confidence:.4g}% so that all of them hold in {CONFIDENCE:.0%} (Bonferroni)."
+    ]
+    if any(speed.paired for speed in speeds):
+        words.append(f"OLD and NEW took turns: differences within {SAME:.1%} count as none.")
+    if not all(speed.paired for speed in speeds):
+        gpu, cpu = BETWEEN_SESSIONS["cuda"], BETWEEN_SESSIONS["cpu"]
+        words.append(
+            f"Between two runs differences within {gpu:.0%} (CPU: {cpu:.0%}) count as none, because "
+            "no interval of one run shows them."
+        )
+    return " ".join([*words, "Memory is counted, not sampled."])
 
 
 def counted(number: int, thing: str) -> str:
