@@ -57,6 +57,9 @@ def script(case: Case, call: Call, told: Told, question: str, ending: Ending) ->
                 why="the library keeps it to itself in this call",
             )
         call = replace(call, imports=call.imports + call.lse_imports)
+    known = pairs.lines(case)
+    if not used & {"attention", "reference", "allowed"}:
+        known, call = "", replace(call, setup="")
     bias = case.score.bias is not None
     names = ("q", "k", "v", "bias") if bias else ("q", "k", "v")
     score = case.score
@@ -72,8 +75,8 @@ def script(case: Case, call: Call, told: Told, question: str, ending: Ending) ->
         softcap="" if score.softcap is None else repr(score.softcap),
         sequences=pairs.sequences(case),
         tensors=tensors.lines(case),
-        pairs=pairs.lines(case),
-        gap=_gap(pairs.lines(case)),
+        pairs=known,
+        gap=_gap(known),
         setup_gap=_gap(call.setup),
         call=call,
         bias=", bias" if bias else "",

@@ -191,5 +191,5 @@ def test_the_bound_is_reached_by_errors_that_it_allows() -> None:
             )
             for truth, lse, way in zip(truths, lses, (1.0, -1.0), strict=True)
         ]
-        excess = ring._excess(parts, [part.lse for part in parts])
+        excess = ring._merge(parts, [part.lse for part in parts]).excess
         assert 0.9 < excess <= 1.0

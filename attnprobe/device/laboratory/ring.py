@@ -85,7 +85,9 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
             if not isinstance(part, Part):
                 return part
             parts.append(part)
-        found = _judged(parts)
+        found = _judged(
+            parts, f"query chunk {c} of {CHUNKS}, merged over {len(parts)} chunks of keys,"
+        )
         if found:
             return (found,)
     return ()
@@ -151,23 +153,33 @@ def _merged(outs: list[Tensor], lses: list[Tensor]) -> tuple[Tensor, Tensor]:
     return (weights * torch.stack(outs)).sum(0), weights
 
 
-def _judged(parts: list[Part]) -> Failure | None:
-    """Whether the merge of these parts is what they allow."""
-    excess = _excess(parts, [part.lse for part in parts])
-    if excess <= 1.0:
+def _judged(parts: list[Part], what: str) -> Failure | None:
+    """Whether the merge of these parts, called `what`, is what they allow."""
+    merge = _merge(parts, [part.lse for part in parts])
+    if merge.excess <= 1.0:
         return None
-    said = (
-        f"merged over {len(parts)} chunks, the output is off by {excess:.3g} times what is allowed"
-    )
-    if _excess(parts, [part.lse * math.log(2.0) for part in parts]) <= 1.0:
+    said = f"{what} is off by {merge.excess:.3g} times what is allowed: {merge.worst}"
+    if _merge(parts, [part.lse * math.log(2.0) for part in parts]).excess <= 1.0:
         return Failure("lse_base", said, "the log-sum-exp is in base 2")
-    if _excess(parts, [_transposed(part.lse) for part in parts]) <= 1.0:
+    if _merge(parts, [_transposed(part.lse) for part in parts]).excess <= 1.0:
         return Failure("lse_layout", said, "the log-sum-exp lies in memory as (B, Mq, Hq)")
     return Failure("accuracy", said, _blame(parts))
 
 
-def _excess(parts: list[Part], lses: list[Tensor]) -> float:
-    """The largest error of the merged output over its bound, which the head of this file derives."""
+@dataclass(frozen=True)
+class Merge:
+    """The merged output of some parts.
+
+    Args:
+        excess: Its largest error over its bound, which the head of this file derives.
+        worst: The error there, where that is in the queries of the parts, and the bound.
+    """
+
+    excess: float
+    worst: str
+
+
+def _merge(parts: list[Part], lses: list[Tensor]) -> Merge:
     got, _ = _merged([part.out for part in parts], lses)
     truth, weights = _merged([p.truth for p in parts], [p.lse_truth for p in parts])
     largest = torch.stack([part.lse_bound for part in parts]).amax(0)[..., None].exp()
@@ -175,8 +187,12 @@ def _excess(parts: list[Part], lses: list[Tensor]) -> float:
     for part, weight in zip(parts, weights, strict=True):
         step = part.lse_bound[..., None].exp()
         allowed += weight * (step * part.out_bound + (step - 1.0) * (part.truth - truth).abs())
-    ratio = (got - truth).abs() / (largest * allowed + torch.finfo(torch.float64).tiny)
-    return float(ratio.nan_to_num(math.inf).max())
+    error = (got - truth).abs().nan_to_num(math.inf)
+    allowed = largest * allowed + torch.finfo(torch.float64).tiny
+    ratio = error / allowed
+    at = tuple(int(n) for n in torch.unravel_index(ratio.argmax(), ratio.shape))
+    where = f"error {float(error[at]):.3e} at {list(at)}, at most {float(allowed[at]):.3e}"
+    return Merge(float(ratio.max()), where)
 
 
 def _transposed(lse: Tensor) -> Tensor:
@@ -186,7 +202,7 @@ def _transposed(lse: Tensor) -> Tensor:
 
 def _blame(parts: list[Part]) -> str:
     """With the exact log-sum-exps in place of the backend's, what is left is the outputs' fault."""
-    if _excess(parts, [part.lse_truth for part in parts]) <= 1.0:
+    if _merge(parts, [part.lse_truth for part in parts]).excess <= 1.0:
         return "the outputs are right and the log-sum-exps are not"
     return ""
 
@@ -201,12 +217,14 @@ def _empty_rows(subject: Subject) -> tuple[Failure, ...] | Skipped:
         return nothing
     if not isinstance(whole, Part):
         return whole
-    if _excess([nothing, whole], [nothing.lse, whole.lse]) <= 1.0:
+    merge = _merge([nothing, whole], [nothing.lse, whole.lse])
+    if merge.excess <= 1.0:
         return ()
     empty = nothing.lse_truth.isneginf()
     out, lse = float(nothing.out[empty].flatten()[0]), float(nothing.lse[empty].flatten()[0])
     message = (
         f"rows that attend no key of a chunk have the log-sum-exp {lse:g} and the output {out:g}; "
-        "merged, they spoil the other chunks, which takes -inf and 0 to avoid"
+        "merged, they spoil the other chunks, which takes -inf and 0 to avoid: "
+        f"{merge.worst}"
     )
     return (Failure("lse_empty", message),)

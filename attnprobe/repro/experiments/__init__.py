@@ -43,16 +43,19 @@ def ask(trial: Trial) -> str:
             fix="`attnprobe check` repeats it",
         )
     masked = not case.mask.is_none or case.lengths is not None
-    return (
-        _templates()
-        .get_template(name.replace("-", "_") + _SUFFIX)
-        .render(
-            case=case,
-            own_callable=":" in trial.backend,
-            allowed="everyone & allowed" if masked else "everyone",
-            belongs=" & (belongs[..., 0] == 1).to(device)" if case.lengths is not None else "",
-        )
+    return render(
+        name,
+        case=case,
+        own_callable=":" in trial.backend,
+        allowed="everyone & allowed" if masked else "everyone",
+        belongs=" & (belongs[..., 0] == 1).to(device)" if case.lengths is not None else "",
     )
+
+
+def render(name: str, **given: object) -> str:
+    """The template of an experiment, filled in."""
+    template = _templates().get_template(name.replace("-", "_") + _SUFFIX)
+    return template.render(**given)
 
 
 _PLAIN = frozenset({"accuracy", "nonfinite", "empty_rows", "leak"})
