@@ -103,6 +103,11 @@ def test_base_two_is_named() -> None:
     assert "base 2" in found.hypothesis
 
 
+def test_rows_without_keys_are_not_blamed_for_the_base() -> None:
+    """They have -inf and 0: it is the other rows that cannot be merged."""
+    assert one(Merging(lse=lambda t: t / math.log(2.0)), TALL).kind == "lse_base"
+
+
 def test_heads_last_is_named() -> None:
     """Memory of (B, Mq, Hq) read as (B, Hq, Mq)."""
     found = one(Merging(lse=lambda t: t.transpose(1, 2).reshape(t.shape)))

@@ -1,7 +1,8 @@
 """A user's own callable, held to the documented contract of scaled_dot_product_attention.
 
 Layout (B, H, M, K); `is_causal` is top-left; True in a boolean mask means attend; a row without keys is
-zero; NotImplementedError is a refusal. Only arguments that differ from their defaults are passed.
+zero; NotImplementedError is a refusal. Only arguments that differ from their defaults are passed. A
+callable whose signature has `return_lse` is asked for its log-sum-exp too.
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
 """
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
 from attnprobe.core.parity import Failure
-from attnprobe.device.backends import _leaves
+from attnprobe.device.backends import _leaves, _user_lse
 from attnprobe.device.backends._named import named
 from attnprobe.device.backends.base import Backend, Gradients, Prepared, by_grad
 from attnprobe.device.inputs import Inputs
@@ -77,13 +78,18 @@ class UserCallable(Backend):
             out: Tensor = self._function(q, k, v, **arguments)
             return out
 
+        def launch_with_lse() -> object:
+            return self._function(q, k, v, **arguments, **{_user_lse.NAME: True})
+
+        lse = _user_lse.Asking(launch_with_lse, inputs.q.device)
         return Prepared(
             launch,
             leaves,
             BHMK(),
             lowered.form,
+            lse=lse if _user_lse.gives(self._function) else None,
             differentiate=watch.differentiate,
-            complaints=watch.complaints,
+            complaints=lambda: watch.complaints() + lse.complaints(),
         )
 
 

@@ -44,7 +44,7 @@ class Prepared:
         layout: Turns native tensors (out and gradients too) into canonical ones and back.
         form: How the mask was said: "is_causal=True", "dense bool 0.3 MiB", "BlockMask".
         lse: Runs the forward and returns the log-sum-exp, canonical (Bc, Hq, Tq), natural log, float32;
-            None when the library does not give it for this case.
+            None, as its result too, when the library does not give it for this case.
         around: Makes the context in which every launch, gradient and `lse` of this case must happen:
             the selection of a kernel, which must not be part of what is timed.
         differentiate: How the gradients of the leaves are had from the output and its gradient.
@@ -55,7 +55,7 @@ class Prepared:
     leaves: dict[str, Tensor]
     layout: Layout
     form: str
-    lse: Callable[[], Tensor] | None = None
+    lse: Callable[[], Tensor | None] | None = None
     around: Callable[[], AbstractContextManager[object]] = nullcontext
     differentiate: Callable[[Tensor, Sequence[Tensor], Tensor], Gradients] = by_grad
     complaints: Callable[[], tuple[Failure, ...]] = tuple

@@ -33,6 +33,7 @@ from attnprobe.core.case import Case
 from attnprobe.core.mask import NONE, Mask
 from attnprobe.core.parity import Failure
 from attnprobe.device import reference
+from attnprobe.device.backends._user import UserCallable
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.laboratory import Skipped
 from attnprobe.device.numerics import contracts
@@ -123,7 +124,7 @@ def _part(subject: Subject, given: Inputs) -> Part | Skipped | tuple[Failure, ..
     case = given.case
     got = subject.run(given)
     if got.lse is None:
-        return Skipped("the backend gives no log-sum-exp, so that its results cannot be merged")
+        return Skipped(_without_lse(subject))
     if tuple(got.lse.shape) != case.q_shape[:3]:
         shape = f"of shape {tuple(got.lse.shape)}, not (B, Hq, Mq) = {case.q_shape[:3]}"
         return (Failure("lse_layout", f"the log-sum-exp is {shape}"),)
@@ -143,6 +144,15 @@ def _part(subject: Subject, given: Inputs) -> Part | Skipped | tuple[Failure, ..
         lse_truth=truth.lse,
         out_bound=allowed("out"),
         lse_bound=allowed("lse")[..., 0],
+    )
+
+
+def _without_lse(subject: Subject) -> str:
+    said = "the backend gives no log-sum-exp, so that its results cannot be merged"
+    if not isinstance(subject.backend, UserCallable):
+        return said
+    return (
+        f"{said}: a callable that takes return_lse=True and then returns (out, lse) is asked for it"
     )
 
 
@@ -221,6 +231,9 @@ def _empty_rows(subject: Subject) -> tuple[Failure, ...] | Skipped:
     if merge.excess <= 1.0:
         return ()
     empty = nothing.lse_truth.isneginf()
+    if bool(nothing.lse[empty].isneginf().all()) and not bool(nothing.out[empty].any()):
+        found = _judged([nothing, whole])  # the other rows are to blame
+        return (found,) if found else ()
     out, lse = float(nothing.out[empty].flatten()[0]), float(nothing.lse[empty].flatten()[0])
     message = (
         f"rows that attend no key of a chunk have the log-sum-exp {lse:g} and the output {out:g}; "
