@@ -9,9 +9,9 @@ from attnprobe.core import cost
 from attnprobe.core.sampling import Sampling
 from attnprobe.device.measure import compare, measure, memory, observe, passes, unexpected
 from attnprobe.device.measure.clocks import Call, CudaClock
-from attnprobe.device.measure.cold import cache_bytes, flusher, keep_cold
+from attnprobe.device.measure.cold import cache_bytes, flusher
 from attnprobe.device.measure.roofline import rates
-from tests.measure.attention import Attention, small
+from tests.measure.attention import Attention, calls_of, kept_cold, small
 
 pytestmark = [
     pytest.mark.gpu,
@@ -91,12 +91,10 @@ def test_copies_in_turn_are_as_cold_as_a_flush(clock):
     """The two ways to a cold cache agree within a tenth."""
     _, inputs = cuda_case(passes="fwd")
     attention = Attention()
-    rotated = keep_cold(attention.prepare(inputs), inputs, attention.prepare)
-    flushed = keep_cold(attention.prepare(inputs), inputs, None)
+    rotated = kept_cold(attention.prepare(inputs), inputs, attention.prepare)
+    flushed = kept_cold(attention.prepare(inputs), inputs, None)
     assert len(rotated.copies) > 1
-    one, other = (
-        seconds(clock, passes.calls(kept, inputs)["fwd"], 40) for kept in (rotated, flushed)
-    )
+    one, other = (seconds(clock, calls_of(kept, inputs)["fwd"], 40) for kept in (rotated, flushed))
     assert one == pytest.approx(other, rel=0.1)
 
 
@@ -163,7 +161,7 @@ def test_the_same_kernel_is_seldom_different_from_itself(clock):
     """Twenty A/A comparisons."""
     _, inputs = cuda_case(passes="fwd")
     attention = Attention()
-    call = passes.calls(keep_cold(attention.prepare(inputs), inputs, None), inputs)["fwd"]
+    call = calls_of(kept_cold(attention.prepare(inputs), inputs, None), inputs)["fwd"]
     again = Call(call.run, call.before)
     verdicts = [
         compare({"a": call, "b": again}, "a", clock, 0.2, 0.01, seed).ratios["b"].verdict
@@ -176,7 +174,7 @@ def test_a_slow_down_of_three_percent_is_found(clock):
     """Injected as a spin of 3% of the kernel's own time behind it."""
     _, inputs = cuda_case(Mq=4096, Mkv=4096, passes="fwd")
     attention = Attention()
-    call = passes.calls(keep_cold(attention.prepare(inputs), inputs, None), inputs)["fwd"]
+    call = calls_of(kept_cold(attention.prepare(inputs), inputs, None), inputs)["fwd"]
     cycles = int(0.03 * seconds(clock, call) * clock._cycles_per_s)
 
     def slower(prepared):

@@ -12,6 +12,9 @@ from attnprobe.core.case import Case
 from attnprobe.device.backends.base import Prepared
 from attnprobe.device.inputs import Inputs, make
 from attnprobe.device.layouts import BHMK
+from attnprobe.device.measure import passes
+from attnprobe.device.measure.clocks import Call
+from attnprobe.device.measure.cold import Cold, Prepare, keep_cold
 
 
 def written_out(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -49,6 +52,16 @@ def small(**changes: object) -> tuple[Case, Inputs]:
     """A case of a few microseconds and its inputs."""
     case = Case(1, 2, 2, 32, 32, 16, 16, "float32").edit(**changes)
     return case, make(case)
+
+
+def kept_cold(prepared: Prepared, inputs: Inputs, prepare: Prepare[Inputs] | None) -> Cold:
+    """One contestant alone."""
+    return keep_cold((prepared,), inputs, (prepare,))[0]
+
+
+def calls_of(cold: Cold, inputs: Inputs) -> dict[str, Call]:
+    """One contestant's calls."""
+    return passes.calls((cold,), inputs)[0]
 
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import torch
 from attnprobe.core.sampling import Sampling
 from attnprobe.device.measure import cold, measure, passes
 from attnprobe.device.measure.clocks import CpuClock
-from attnprobe.device.measure.cold import Cold, keep_cold
-from tests.measure.attention import CPU, Attention, fused, small
+from attnprobe.device.measure.cold import Cold
+from tests.measure.attention import CPU, Attention, calls_of, fused, kept_cold, small
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_backward_alone_runs_no_forward_while_it_is_timed():
     _, inputs = small()
     attention = Attention()
     prepared = attention.prepare(inputs)
-    call = passes.calls(Cold((prepared,), "warm"), inputs)["bwd"]
+    call = calls_of(Cold((prepared,), "warm"), inputs)["bwd"]
     out = call.before()
     launched = attention.launches
     gradients = call.run(out)
@@ -59,7 +59,7 @@ def test_every_launch_happens_in_the_context_that_selects_its_kernel():
 
     _, inputs = small()
     prepared = replace(Attention(attention).prepare(inputs), around=selection)
-    for call in passes.calls(Cold((prepared,), "warm"), inputs).values():
+    for call in calls_of(Cold((prepared,), "warm"), inputs).values():
         CpuClock().burst(call, 2)
     measure(prepared, inputs, Sampling(budget_s=0.05))
     assert not selected
@@ -69,7 +69,7 @@ def test_backward_leaves_no_grad_behind():
     """Nothing accumulates from call to call."""
     _, inputs = small()
     prepared = Attention().prepare(inputs)
-    for call in passes.calls(Cold((prepared,), "warm"), inputs).values():
+    for call in calls_of(Cold((prepared,), "warm"), inputs).values():
         call.run(call.before())
     assert all(leaf.grad is None for leaf in prepared.leaves.values())
 
@@ -97,7 +97,7 @@ def test_copies_of_the_inputs_keep_their_memory_layout(layout, monkeypatch):
         prepared.append(copied)
         return attention.prepare(copied)
 
-    kept = keep_cold(attention.prepare(inputs), inputs, prepare)
+    kept = kept_cold(attention.prepare(inputs), inputs, prepare)
     assert len(kept.copies) == len(prepared) + 1 >= 3
     for copied in prepared:
         for name in "qkv":
@@ -112,13 +112,58 @@ def test_copies_of_the_inputs_keep_their_memory_layout(layout, monkeypatch):
     assert "cold" in kept.text
 
 
+def _watched(prepared, flowing):
+    """Notes where the gradient lies that flows into each backward."""
+
+    def differentiate(out, leaves, dout):
+        flowing.append(dout.data_ptr())
+        return prepared.differentiate(out, leaves, dout)
+
+    return replace(prepared, differentiate=differentiate)
+
+
+def test_contestants_share_the_copies_and_the_gradient_that_flows_back(monkeypatch):
+    """Where a tensor lies can make a kernel faster for a whole run, so it lies there for both."""
+    _, inputs = small(passes="fwd+bwd")
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: 20_000)
+    one, other = Attention(), Attention()
+    kept = cold.keep_cold(
+        (one.prepare(inputs), other.prepare(inputs)), inputs, (one.prepare, other.prepare)
+    )
+    assert len(kept[0].copies) == len(kept[1].copies) > 2
+    places = [[copy.leaves["q"].data_ptr() for copy in each.copies] for each in kept]
+    assert places[0] == places[1]
+    assert len(set(places[0])) == len(places[0])
+    flowing: list[int] = []
+    kept = [
+        replace(each, copies=tuple(_watched(copy, flowing) for copy in each.copies))
+        for each in kept
+    ]
+    for calls in passes.calls(kept, inputs):
+        call = calls["bwd"]
+        call.run(call.before())
+    assert len(flowing) == 2
+    assert len(set(flowing)) == 1
+
+
+def test_where_one_contestant_cannot_be_copied_none_is(monkeypatch):
+    """Both are kept cold in the same way, or both are called warm."""
+    _, inputs = small()
+    monkeypatch.setattr(cold, "cache_bytes", lambda device: 20_000)
+    one, other = Attention(), Attention()
+    kept = cold.keep_cold((one.prepare(inputs), other.prepare(inputs)), inputs, (one.prepare, None))
+    assert [len(each.copies) for each in kept] == [1, 1]
+    assert one.prepared == 1
+    assert kept[0].text == kept[1].text
+
+
 def test_copies_are_used_in_turn(monkeypatch):
     """Forward, and forward with backward, each take the next one."""
     _, inputs = small()
     attention = Attention()
     monkeypatch.setattr(cold, "cache_bytes", lambda device: 20_000)
-    kept = keep_cold(attention.prepare(inputs), inputs, attention.prepare)
-    call = passes.calls(kept, inputs)["fwd"]
+    kept = kept_cold(attention.prepare(inputs), inputs, attention.prepare)
+    call = calls_of(kept, inputs)["fwd"]
     turns = [call.before() for _ in range(2 * len(kept.copies))]
     assert turns == [*kept.copies, *kept.copies]
 
@@ -129,11 +174,11 @@ def test_what_cannot_be_kept_cold_is_called_warm(monkeypatch):
     attention = Attention()
     prepared = attention.prepare(inputs)
     monkeypatch.setattr(cold, "cache_bytes", lambda device: 2**25)
-    assert keep_cold(prepared, inputs, attention.prepare).text.startswith("warm (")
+    assert kept_cold(prepared, inputs, attention.prepare).text.startswith("warm (")
     monkeypatch.setattr(cold, "cache_bytes", lambda device: 20_000)
-    assert keep_cold(prepared, inputs, None).text.startswith("warm (")
+    assert kept_cold(prepared, inputs, None).text.startswith("warm (")
     monkeypatch.setattr(cold, "cache_bytes", lambda device: 0)
-    assert "unknown" in keep_cold(prepared, inputs, attention.prepare).text
+    assert "unknown" in kept_cold(prepared, inputs, attention.prepare).text
     assert attention.prepared == 1
 
 
@@ -141,7 +186,7 @@ def test_a_call_that_exceeds_the_cache_is_cold_by_itself(monkeypatch):
     """No copies, no flush."""
     _, inputs = small()
     monkeypatch.setattr(cold, "cache_bytes", lambda device: 16)
-    kept = keep_cold(Attention().prepare(inputs), inputs, None)
+    kept = kept_cold(Attention().prepare(inputs), inputs, None)
     assert len(kept.copies) == 1
     assert kept.text.startswith("cold (inputs exceed it")
 

@@ -64,11 +64,20 @@ def test_a_slow_call_gets_more_than_its_budget_before_it_is_given_up():
 
 
 def test_what_is_too_slow_for_any_interval_is_withheld_with_the_reason():
-    """Three rounds are no 95% interval, and the reader learns what a call takes about."""
-    found = sample(taking(0.9, random.Random(0), 0.01), FakeClock())["it"].duration()
+    """Four rounds are no 95% interval, and the reader learns what a call takes about."""
+    clock = FakeClock()
+    found = sample(taking(1.9, random.Random(0), 0.01), clock)["it"].duration()
     assert isinstance(found, str)
     assert "6 are needed" in found
-    assert "about 0.9" in found
+    assert "about 1.9" in found
+    assert clock.time <= sampling.LONGEST_S
+
+
+def test_a_call_of_a_second_gets_the_six_rounds_that_an_interval_takes():
+    """However short the budget is: a long context is measured too."""
+    found = sample(taking(0.9, random.Random(0), 0.01), FakeClock(), 0.45)["it"].duration()
+    assert isinstance(found, Duration)
+    assert found.rounds == 6
 
 
 def test_an_interval_too_wide_is_withheld_with_the_reason():
@@ -114,14 +123,40 @@ def test_every_round_runs_every_contestant_in_changing_order():
     rounds = len(series["a"].rounds)
     assert {len(one.rounds) for one in series.values()} == {rounds}
     tail = names[-3 * rounds :]
-    orders = {tuple(tail[i : i + 3]) for i in range(0, len(tail), 3)}
+    orders = [tail[i : i + 3] for i in range(0, len(tail), 3)]
     assert all(sorted(order) == ["a", "b", "c"] for order in orders)
-    assert len(orders) >= 4
+    assert len(set(map(tuple, orders))) >= 4
+
+
+def test_every_second_round_mirrors_the_first_and_every_second_pair_the_pair():
+    """As a b, b a, b a, a b: who comes first in one pair comes last in the next."""
+    names: list[str] = []
+
+    class Watched(FakeClock):
+        def burst(self, call: Call, n: int) -> list[Reading]:
+            names.append(call.before())
+            return super().burst(call, n)
+
+    calls = {name: Call(lambda _: 0.01, lambda name=name: name) for name in "ab"}
+    series = sampling.collect(calls, Watched(), 1.0, 1e-9, widest)
+    tail = names[-2 * len(series["a"].rounds) :]
+    for i in range(0, len(tail) - 7, 8):
+        first, second = tail[i : i + 2], tail[i : i + 2][::-1]
+        assert tail[i : i + 8] == [*first, *second, *second, *first]
 
 
 def test_a_short_call_is_sampled_in_bursts_and_a_long_one_alone():
-    """A round lasts some milliseconds whatever the call takes."""
+    """A burst lasts a millisecond or one call."""
     short = sample(taking(1e-4, random.Random(0)), FakeClock())["it"]
     long = sample(taking(1e-2, random.Random(0)), FakeClock())["it"]
-    assert {len(burst) for burst in short.rounds} <= set(range(15, 21))
+    assert {len(burst) for burst in short.rounds} <= set(range(8, 13))
     assert {len(burst) for burst in long.rounds} == {1}
+
+
+def test_bursts_of_all_contestants_have_the_same_length():
+    """Behind a sleeping kernel the first call is not like the tenth."""
+    rng = random.Random(0)
+    calls = {"short": taking(1e-4, rng), "long": taking(4e-4, rng)}
+    series = sampling.collect(calls, FakeClock(), 1.0, 0.01, widest)
+    lengths = {len(burst) for one in series.values() for burst in one.rounds}
+    assert len(lengths) == 1

@@ -10,10 +10,10 @@ from attnprobe.core import cost
 from attnprobe.core.jsonio import decode, encode
 from attnprobe.core.sampling import Sampling
 from attnprobe.core.timing import Duration, Rates, Ratio, Timing
-from attnprobe.device.measure import clocks, compare, measure, passes, sampling, timing
+from attnprobe.device.measure import clocks, compare, measure, sampling, timing
 from attnprobe.device.measure.clocks import CpuClock
 from attnprobe.device.measure.cold import Cold
-from tests.measure.attention import Attention, small, written_out
+from tests.measure.attention import Attention, calls_of, small, written_out
 
 FAST = Rates(flops=1e15, bytes=1e15, text="assumed")
 
@@ -150,7 +150,7 @@ def test_a_real_slow_down_is_found_on_this_machine():
         return written_out(q, k, v)
 
     contestants = {
-        name: passes.calls(Cold((Attention(function).prepare(inputs),), "warm"), inputs)["fwd"]
+        name: calls_of(Cold((Attention(function).prepare(inputs),), "warm"), inputs)["fwd"]
         for name, function in (("plain", written_out), ("more", more))
     }
     found = compare(contestants, "plain", CpuClock(), 1.0, 0.01).ratios["more"]
@@ -161,7 +161,7 @@ def test_a_real_slow_down_is_found_on_this_machine():
 def test_a_real_function_is_seldom_different_from_itself():
     """Twenty A/A comparisons on this shared machine; five wrong ones would be one in 500 at 5%."""
     _, inputs = small(passes="fwd")
-    call = passes.calls(Cold((Attention().prepare(inputs),), "warm"), inputs)["fwd"]
+    call = calls_of(Cold((Attention().prepare(inputs),), "warm"), inputs)["fwd"]
     again = clocks.Call(call.run, call.before)
     verdicts = [
         compare({"a": call, "b": again}, "a", CpuClock(), 0.1, 0.01, seed).ratios["b"].verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,52 +71,76 @@ def flusher(device: torch.device) -> Callable[[], object]:
     return buffer.sum
 
 
-def keep_cold(prepared: Prepared, inputs: G, prepare: Prepare[G] | None) -> Cold:
+def keep_cold(
+    prepared: Sequence[Prepared], inputs: G, prepares: Sequence[Prepare[G] | None]
+) -> tuple[Cold, ...]:
     """Decides how: copies of the inputs in turn, else a flush (CUDA), else it says "warm".
 
+    Contestants of one comparison are kept cold in the same way and on the *same* copies: where a
+    tensor lies in memory can make a kernel faster or slower for the whole run, and no number of rounds
+    would show that it was not the kernel.
+
     Args:
-        prepared: The case as the backend prepared it.
-        inputs: What it was prepared from.
-        prepare: The backend's `prepare`, to prepare copies of the inputs; None forbids copies.
+        prepared: The case as each contestant prepared it.
+        inputs: What they were prepared from.
+        prepares: Each one's `prepare`, to prepare copies of the inputs; a None forbids copies to all.
+
+    Returns:
+        One for each contestant.
     """
     device = inputs.device
     cache = cache_bytes(device)
     if not cache:
-        return Cold((prepared,), "warm (the size of the cache is unknown)")
+        return tuple(Cold((one,), "warm (the size of the cache is unknown)") for one in prepared)
     flush = flusher(device) if device.type == "cuda" else _nothing
     backward = "flushed by reading" if device.type == "cuda" else "as its forward leaves it"
     footprint = inputs.demand.bytes_min["fwd"]
     wanted = math.ceil(ROTATED * cache / max(1, footprint))
     if wanted <= COPIES_MAX and wanted * footprint <= _spare(device):
-        copies = _copies(prepared, inputs, prepare, wanted)
+        copies = _copies(prepared, inputs, prepares, wanted)
         if copies:
             how = f"{wanted} copies of the inputs in turn" if wanted > 1 else "inputs exceed it"
             text = f"cold ({how}, {units.size(cache)} of cache; backward {backward})"
-            return Cold(copies, text, before_backward=flush)
+            return tuple(Cold(each, text, before_backward=flush) for each in copies)
     if device.type == "cuda":
         text = f"cold (flushed by reading, {units.size(cache)} of cache)"
-        return Cold((prepared,), text, before_forward=flush, before_backward=flush)
-    return Cold((prepared,), f"warm ({wanted} copies would fill the {units.size(cache)} of cache)")
+        return tuple(Cold((one,), text, flush, flush) for one in prepared)
+    text = f"warm ({wanted} copies would fill the {units.size(cache)} of cache)"
+    return tuple(Cold((one,), text) for one in prepared)
 
 
 def state_of_cache(
-    prepared: Prepared, inputs: G, prepare: Prepare[G] | None, sampling: Sampling
-) -> Cold:
+    prepared: Sequence[Prepared],
+    inputs: G,
+    prepares: Sequence[Prepare[G] | None],
+    sampling: Sampling,
+) -> tuple[Cold, ...]:
     """Cold as `keep_cold` has it, or one set of inputs again and again where warm was asked for."""
     if sampling.warm:
-        return Cold((prepared,), "warm (one set of inputs, nothing between the calls)")
-    return keep_cold(prepared, inputs, prepare)
+        text = "warm (one set of inputs, nothing between the calls)"
+        return tuple(Cold((one,), text) for one in prepared)
+    return keep_cold(prepared, inputs, prepares)
 
 
 def _copies(
-    prepared: Prepared, inputs: G, prepare: Prepare[G] | None, wanted: int
-) -> tuple[Prepared, ...]:
-    """The case on `wanted` sets of inputs, strides and shared storage kept; empty if that fails."""
-    if wanted > 1 and prepare is None:
-        return ()
-    more = [prepare(copy.deepcopy(inputs)) for _ in range(wanted - 1)] if prepare else []
-    ready = [one for one in more if isinstance(one, Prepared)]
-    return (prepared, *ready) if len(ready) == len(more) else ()
+    prepared: Sequence[Prepared],
+    inputs: G,
+    prepares: Sequence[Prepare[G] | None],
+    wanted: int,
+) -> list[tuple[Prepared, ...]]:
+    """Each contestant's case on `wanted` sets of inputs; empty if that fails for any of them.
+
+    Copies keep strides and shared storage.
+    """
+    found: list[tuple[Prepared, ...]] = []
+    more = [copy.deepcopy(inputs) for _ in range(wanted - 1)] if None not in prepares else []
+    for first, prepare in zip(prepared, prepares, strict=True):
+        again = [prepare(each) for each in more] if prepare else []
+        ready = [one for one in again if isinstance(one, Prepared)]
+        if len(ready) < wanted - 1:
+            return []
+        found.append((first, *ready))
+    return found
 
 
 def _spare(device: torch.device) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
-from statistics import median
+from statistics import mean, median
 
 from attnprobe.core.statistics import CONFIDENCE, log_ratios, median_interval
 from attnprobe.core.timing import Ratio
@@ -31,13 +31,23 @@ class Comparison:
 
 
 def ratio(of: Series, to: Series, confidence: float = CONFIDENCE) -> Ratio | None:
-    """Median of the log-ratios of paired rounds, with its interval; None with too few rounds."""
-    logs = log_ratios(of.medians, to.medians)
+    """Median of the log-ratios with its interval; None with too few rounds.
+
+    A round and its mirror image (sampling.py: collect) make one log-ratio, their mean: a contestant
+    that costs more where it comes first then does so as often as its rival, in every value and not
+    only in the long run. Without, such values have two modes and a median anywhere between them.
+    """
+    logs = mirrored(log_ratios(of.medians, to.medians))
     interval = median_interval(logs, confidence)
     if interval is None:
         return None
     low, high = interval
-    return Ratio(exp(median(logs)), exp(low), exp(high), len(logs))
+    return Ratio(exp(median(logs)), exp(low), exp(high), 2 * len(logs))
+
+
+def mirrored(values: Sequence[float]) -> list[float]:
+    """The mean of each round and the one that mirrors it."""
+    return [mean(pair) for pair in zip(values[::2], values[1::2], strict=True)]
 
 
 def compare(

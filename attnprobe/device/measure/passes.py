@@ -57,26 +57,38 @@ def once(prepared: Prepared, inputs: Given) -> Callable[[], object]:
     return both
 
 
-def _cotangents(copies: Sequence[Prepared], inputs: Given) -> dict[int, Tensor]:
-    """By copy of the inputs. One serves all, but a jagged output wants the offsets of its own inputs."""
+def _cotangents(
+    copies: Sequence[Prepared], inputs: Given, known: dict[object, Tensor]
+) -> dict[int, Tensor]:
+    """By copy of the inputs. One serves all, but a jagged output wants the offsets of its own inputs.
+
+    Contestants whose outputs are laid out alike share it too (`known`), for what keep_cold says of
+    addresses.
+    """
     with copies[0].around():
         first = cotangent(copies[0], inputs, copies[0].launch())
-        if not isinstance(first, Tensor) or not first.is_nested:
+        if not isinstance(first, Tensor):
             return {id(copy): first for copy in copies}
+        if not first.is_nested:
+            shared = known.setdefault((first.shape, first.stride(), first.dtype), first)
+            return {id(copy): shared for copy in copies}
         return {id(copy): cotangent(copy, inputs, copy.launch()) for copy in copies}
 
 
-def calls(cold: Cold, inputs: Given) -> dict[str, Call]:
-    """One `Call` per wanted pass.
+def calls(colds: Sequence[Cold], inputs: Given) -> list[dict[str, Call]]:
+    """For each contestant one `Call` per wanted pass.
 
     Backward runs a fresh forward before each sample, outside the timed region, instead of keeping one
     graph with `retain_graph=True`: a compiled backward frees what it saved ("donated buffers"), and a
     retained graph per copy of the inputs would hold a score matrix each. Its inputs have just been
     used, so on CUDA it is always preceded by a flush where anything is cold.
     """
-    first = cold.copies[0]
-    douts = _cotangents(cold.copies, inputs)
-    copies = cycle(cold.copies)
+    known: dict[object, Tensor] = {}
+    return [_calls(cold, inputs, _cotangents(cold.copies, inputs, known)) for cold in colds]
+
+
+def _calls(cold: Cold, inputs: Given, douts: dict[int, Tensor]) -> dict[str, Call]:
+    first, copies = cold.copies[0], cycle(cold.copies)
 
     def next_copy() -> Prepared:
         cold.before_forward()

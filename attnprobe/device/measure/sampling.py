@@ -1,22 +1,24 @@
-"""Rounds of short bursts, all contestants in random order, until the interval is narrow enough."""
+"""Rounds of short bursts, contestants in random order and back, until the interval is narrow enough."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isinf
 from statistics import median
 
 from attnprobe.core.statistics import drift, median_interval, rounds_needed
 from attnprobe.core.timing import Duration
 from attnprobe.device.measure.clocks import Call, Clock, Reading
 
-BURST_S = 2e-3  # a round lasts about this long: short enough that many are spread over the budget
+BURST_S = 1e-3  # a burst lasts about this long: short enough that many are spread over the budget
 BURST_MAX = 20
 ROUNDS_MIN = 10  # before sampling may stop early
 STEADY = 0.02  # two successive warm-up bursts agree within this
 WARM_UP = 0.1  # share of the budget that all warm-ups together may take
 PATIENCE = 3  # budgets that may be spent before a number is withheld
+LONGEST_S = 10.0  # as much as that where calls are so slow that rounds for an interval are lacking
 WIDEST = 0.10  # relative half width above which a median is not reported
 DRIFT = (
     1.05  # halves of a run that differ by more (and by more than the interval) are no one number
@@ -115,12 +117,17 @@ def collect(
 ) -> dict[str, Series]:
     """Samples all contestants, interleaved, until what they are sampled for is known well enough.
 
-    Every round runs each contestant once, in a new random order: what the machine does meanwhile
-    meets all of them alike (google/benchmark docs/random_interleaving.md). Rounds go on for at least
-    half the budget, so that they are spread over time. Whether they suffice is asked at counts that
-    grow by a quarter, because an interval that is looked at after every round is narrow by chance
-    sooner or later. Where the budget ends with an interval too wide to report, up to `PATIENCE`
-    budgets are spent on it.
+    Every round runs each contestant once. Rounds come in pairs, the second in the reverse order of the
+    first: in the mean of the pair a drift at a steady rate cancels. Pairs come in twos, a new random
+    order (google/benchmark docs/random_interleaving.md) and its reverse: who comes right after the
+    host's pause between pairs does so in every other one, and the median lies between. Every burst has
+    the same number of calls, whoever's it is: the first call behind a sleeping kernel is not like the
+    tenth, and bursts of different lengths have medians of different mixtures.
+
+    Pairs go on for at least half the budget, so that they are spread over time. Whether they suffice is
+    asked at counts that grow by a quarter, because an interval that is looked at after every pair is
+    narrow by chance sooner or later. Where the budget ends with an interval too wide to report, up to
+    `PATIENCE` budgets are spent on it; with too few rounds for any interval, `LONGEST_S`.
 
     Args:
         calls: What to time, by name.
@@ -136,25 +143,26 @@ def collect(
     costs = {
         name: warm_up(call, clock, WARM_UP * budget_s / len(calls)) for name, call in calls.items()
     }
-    sizes = {name: _burst(cost) for name, cost in costs.items()}
+    size = min(map(_burst, costs.values()))
     rounds: dict[str, list[tuple[Reading, ...]]] = {name: [] for name in calls}
-    taken, check = 0, ROUNDS_MIN
-    lasts = sum(costs[name] * sizes[name] for name in calls)
+    taken, check, names = 0, ROUNDS_MIN, list(calls)
+    lasts = 2 * size * sum(costs.values())
+    longest = max(PATIENCE * budget_s, LONGEST_S)
     while True:
         elapsed = clock.now() - begin
         so_far = {name: Series(tuple(done)) for name, done in rounds.items()}
-        if (
-            taken
-            and elapsed + lasts > budget_s
-            and (elapsed + lasts > PATIENCE * budget_s or width(so_far) <= WIDEST)
-        ):
-            return so_far
+        if taken and elapsed + lasts > budget_s:
+            known = width(so_far)
+            patience = longest if isinf(known) else PATIENCE * budget_s
+            if known <= WIDEST or elapsed + lasts > patience:
+                return so_far
         if taken >= check and elapsed >= budget_s / 2:
             if width(so_far) <= target_ci:
                 return so_far
             check = taken + taken // 4
         start = clock.now()
-        for name in order.sample(list(calls), len(calls)):
-            rounds[name].append(tuple(clock.burst(calls[name], sizes[name])))
+        names = names[::-1] if taken % 4 else order.sample(list(calls), len(calls))
+        for name in (*names, *reversed(names)):
+            rounds[name].append(tuple(clock.burst(calls[name], size)))
         lasts = min(lasts, clock.now() - start)  # the least: one stall must not end the sampling
-        taken += 1
+        taken += 2

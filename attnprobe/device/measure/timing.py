@@ -84,9 +84,9 @@ def measure(
         peak = memory.peak(passes.once(prepared, inputs), device, demand.floor_bytes)
     if peak.bytes is None:
         withheld.append(f"peak_bytes: {peak.how}")
-    cold = state_of_cache(prepared, inputs, prepare, sampling)
+    (cold,) = state_of_cache((prepared,), inputs, (prepare,), sampling)
     limits = roofline.rates(device, inputs.dtype)
-    clock, calls = clock_for(device), passes.calls(cold, inputs)
+    clock, calls = clock_for(device), passes.calls((cold,), inputs)[0]
     if case.wants_backward and "bwd" not in calls:
         withheld.append("bwd_s: no input of this case requires a gradient")
     announce("time")

@@ -44,8 +44,7 @@ def versus(
         Exception: Whatever a library raises when launched, out of memory included.
     """
     device = inputs.device
-    mine = passes.calls(state_of_cache(of, inputs, prepares[0], sampling), inputs)
-    theirs = passes.calls(state_of_cache(to, inputs, prepares[1], sampling), inputs)
+    mine, theirs = passes.calls(state_of_cache((of, to), inputs, prepares, sampling), inputs)
     found: dict[str, Any] = {}
     withheld: list[str] = []
     wanted = passes.wanted(of, inputs)
