@@ -43,8 +43,8 @@ def turn(
         Exception: Whatever the library raises when launched, out of memory included.
     """
     passes.once(prepared, inputs)()  # compiles, plans and loads
-    cold = state_of_cache(prepared, inputs, prepare, sampling)
-    clock, calls = clock_for(inputs.device), passes.calls(cold, inputs)
+    (cold,) = state_of_cache((prepared,), inputs, (prepare,), sampling)
+    clock, calls = clock_for(inputs.device), passes.calls((cold,), inputs)[0]
     announce("time")
     taken = collect(calls, clock, sampling.budget_s, sampling.target_ci, lambda series: 0.0)
     medians = {
