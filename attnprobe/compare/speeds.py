@@ -14,6 +14,10 @@ from attnprobe.core.timing import SAME, Duration, Timing
 
 FIELDS = ("fwd_s", "bwd_s", "fwd_bwd_s")
 
+CPU_SHARED = 0.10
+"""Share of the CPU that others may have had in a run whose times are compared with another one's: on two
+cores with a load of 5, medians of the same software differed by up to 58% from run to run."""
+
 
 @dataclass(frozen=True)
 class Apart:
@@ -80,9 +84,11 @@ def comparable(old: Outcome, new: Outcome, device: str) -> Iterator[Comparable |
     if before is None or after is None or "wrong" in (standing(old), standing(new)):
         return
     cache = before.cache.partition(" ")[0], after.cache.partition(" ")[0]
+    clocks = _clocks(before, after, ratios.allowance(device))
     if before.turns_of and before.turns_of == after.turns_of:
         yield from _in_turns(before, after)
         return
+    busy = _busy(before, after) if device == "cpu" else ""
     for field in FIELDS:
         sides = getattr(before, field), getattr(after, field)
         gaps = [*_gaps("OLD", field, before), *_gaps("NEW", field, after)]
@@ -90,8 +96,33 @@ def comparable(old: Outcome, new: Outcome, device: str) -> Iterator[Comparable |
             yield f"{field}: {'; '.join(gaps)}"
         elif None not in sides and cache[0] != cache[1]:
             yield f"{field}: the cache was {cache[0]} in OLD and {cache[1]} in NEW"
+        elif None not in sides and busy:
+            yield f"{field}: {busy}"
+        elif None not in sides and clocks and any(side.bound != "memory" for side in sides):
+            yield f"{field}: {clocks}"
         elif None not in sides:
             yield Apart(field, device, *sides)
+
+
+def _clocks(before: Timing, after: Timing, agree: float) -> str:
+    """That the GPU ran at two clocks, by more than times may differ between two runs; else empty."""
+    gpus = [timing.conditions.gpu for timing in (before, after) if timing.conditions]
+    clocks = [gpu.sm_clock_mhz.median for gpu in gpus if gpu and gpu.sm_clock_mhz]
+    if len(clocks) < 2 or max(clocks) <= (1.0 + agree) * min(clocks):
+        return ""
+    return f"the SM clock was {clocks[0]:.0f} MHz in OLD and {clocks[1]:.0f} MHz in NEW"
+
+
+def _busy(before: Timing, after: Timing) -> str:
+    """That other processes had the CPU, in one run or both; else empty."""
+    sides = {"OLD": before.conditions, "NEW": after.conditions}
+    shares = {
+        side: seen.cpu.others
+        for side, seen in sides.items()
+        if seen and seen.cpu and (seen.cpu.others or 0.0) >= CPU_SHARED
+    }
+    taken = " and ".join(f"{share:.0%} of the CPU in {side}" for side, share in shares.items())
+    return f"other processes had {taken}" if taken else ""
 
 
 def _in_turns(before: Timing, after: Timing) -> Iterator[InTurns | str]:

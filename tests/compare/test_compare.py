@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from attnprobe.compare import compare
 from attnprobe.compare.records import Difference
 from attnprobe.compare.regressions import KINDS, regressions
+from attnprobe.core.conditions import Conditions, CpuConditions, GpuConditions, Spread
 from attnprobe.core.environment import Gpu, LoadedLibrary, Package
 from attnprobe.core.outcome import Measured, OutOfMemory, TimedOut
 from attnprobe.core.parity import Parity
@@ -132,6 +133,35 @@ def test_warm_and_cold_are_not_compared():
     found = compare(old, replace(old, records=(warm,))).pairs[0]
     assert found.speeds == ()
     assert "cold in OLD and warm in NEW" in found.withheld[0]
+
+
+def ran_at(mhz, bound="matmul"):
+    """Measured while the GPU's SM clock was at `mhz`."""
+    found = measured(1e-3)
+    gpu = GpuConditions(sm_clock_mhz=Spread(mhz, mhz, mhz))
+    timing = replace(found.timing, conditions=Conditions(9, 0.4, gpu))
+    return replace(found, timing=replace(timing, fwd_s=replace(timing.fwd_s, bound=bound)))
+
+
+def test_times_at_two_clocks_are_not_compared():
+    """12% less clock is no slower kernel; what memory bounds does not feel it, and 1% is nothing."""
+    found = pair(ran_at(1980), ran_at(1755))
+    assert found.speeds == ()
+    assert "1980 MHz in OLD and 1755 MHz in NEW" in found.withheld[0]
+    assert pair(ran_at(1980, "memory"), ran_at(1755, "memory")).speeds
+    assert pair(ran_at(1980), ran_at(1960)).speeds
+
+
+def test_times_on_a_busy_cpu_are_not_compared():
+    """A run that shared its CPU says nothing about another one; on a GPU it may."""
+    found = measured(1e-3)
+    seen = Conditions(9, 0.4, cpu=CpuConditions(others=0.4))
+    busy = replace(found, timing=replace(found.timing, conditions=seen))
+    case = CASE.edit(device="cpu")
+    told = compare(report({"a": found}, case), report({"a": busy}, case)).pairs[0]
+    assert told.speeds == ()
+    assert told.withheld == ("fwd_s: other processes had 40% of the CPU in NEW",)
+    assert pair(found, busy).speeds
 
 
 def test_another_target_is_the_same_trial():
