@@ -27,7 +27,7 @@ def names() -> tuple[str, ...]:
 
 
 def variants(name: str) -> tuple[str, ...]:
-    """The ways to compute a layer, those that compile last.
+    """The ways to compute a layer: the ordinary one first, those that compile last.
 
     Raises:
         UsageError: No such layer.

@@ -18,7 +18,7 @@ from attnprobe.device import modules, remembered, room
 from attnprobe.device.backends._claim import why
 from attnprobe.device.backends.base import Prepared
 from attnprobe.device.lowering.base import Refusal
-from attnprobe.device.measure import measure, observe, short, versus
+from attnprobe.device.measure import measure, observe, short, unexpected, versus
 from attnprobe.device.measure.cold import Prepare
 from attnprobe.device.modules import truth as known
 from attnprobe.device.modules.base import Layer, LayerInputs
@@ -160,11 +160,13 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
 def _timed(
     trial: Trial, mine: Contestant, prepared: Prepared, found: Measured, first_call_s: float
 ) -> Measured:
-    seen = short(observe(prepared.launch, trial.case.device))
+    seen = observe(prepared.launch, trial.case.device)
+    foreign = unexpected(seen, mine.layer.kernels(mine.variant))
+    found = replace(found, kernels=short(seen), unexpected_kernel=foreign)
     if found.parity is not None and found.parity.verdict == "fail":
         kinds = ", ".join(dict.fromkeys(failure.kind for failure in found.parity.failures))
         timing = Timing(withheld=(f"not timed: the result is wrong ({kinds})",))
-        return replace(found, timing=timing, kernels=seen)
+        return replace(found, timing=timing)
     timing = measure(
         prepared,
         mine.given,
@@ -174,7 +176,7 @@ def _timed(
         announce=mine.announce,
     )
     timing = replace(timing, notes=mine.layer.notes + timing.notes)
-    return replace(found, timing=timing, kernels=seen)
+    return replace(found, timing=timing)
 
 
 def _versus(trial: Trial, mine: Contestant, prepared: Prepared, parity: Parity) -> Versus:

@@ -21,5 +21,5 @@ _ATTENTION = (
     "flex",
 )
 VARIANTS = tuple(
-    f"{attention}+{swiglu}" for attention in _ATTENTION for swiglu in ("packed", "separate")
+    f"{attention}+{swiglu}" for attention in _ATTENTION for swiglu in ("separate", "packed")
 )

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from attnprobe.core import cost
 from attnprobe.core.case import Case, Pass
 from attnprobe.device import backends
-from attnprobe.device.backends.base import Gradients
+from attnprobe.device.backends.base import Backend, Gradients
 from attnprobe.device.lowering.base import Refusal
 from attnprobe.device.modules.base import Body, Layer, LayerInputs, Tensors, by_pass, width
 from attnprobe.device.modules.gpt_block import VARIANTS
@@ -43,11 +43,15 @@ class GptStep(Layer):
 
     def available(self, variant: str) -> None:
         """Imports the backend's package."""
-        backends.load(variant.partition("+")[0]).available()
+        _backend(variant).available()
 
     def compiles(self, variant: str) -> bool:
         """Where attention is compiled."""
-        return backends.load(variant.partition("+")[0]).compiles
+        return _backend(variant).compiles
+
+    def kernels(self, variant: str) -> str:
+        """The backend's."""
+        return _backend(variant).kernels
 
     def problems(self, case: Case) -> tuple[str, ...]:
         """Causal, trained, sequences of one length, and a dtype that needs no loss scaling."""
@@ -114,6 +118,10 @@ class GptStep(Layer):
         fwd, bwd = weights, (2 + MOMENTS) * weights
         moved: dict[Pass, int] = {"fwd": fwd, "bwd": bwd, "fwd+bwd": fwd + bwd}
         return cost.Demand(self.flops(given.case), moved, weights)
+
+
+def _backend(variant: str) -> Backend:
+    return backends.load(variant.partition("+")[0])
 
 
 def _model(case: Case, feed_forward: FeedForward, device: str) -> Gpt:

@@ -9,6 +9,8 @@ in every variant:
   (https://docs.pytorch.org/tutorials/intermediate/transformer_building_blocks.html);
 - `packed-varlen`: one row of all tokens, and `torch.nn.attention.varlen`.
 
+Each with `-compiled` too: the same through `torch.compile`.
+
 `Case.lengths` says how long the sequences are; what the padded variants compute on padding is what
 they are slower by, and never counts as work.
 """
