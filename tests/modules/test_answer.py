@@ -93,6 +93,14 @@ def test_two_variants_are_compared_in_the_same_rounds() -> None:
     assert all(getattr(versus, f) or f in said for f in ("fwd", "bwd", "fwd_bwd"))
 
 
+def test_a_turn_is_timed_without_being_judged_again() -> None:
+    """Two interpreters take many turns; each was judged once."""
+    outcome = answer(Trial(case("swiglu"), "packed", "turn", BRIEFLY), heard)
+    assert isinstance(outcome, Measured)
+    assert outcome.parity is None
+    assert outcome.timing is not None
+
+
 def test_a_rival_that_is_refused_withholds_the_ratio() -> None:
     """The variant itself is measured all the same."""
     outcome = answer(Trial(case("mha-layer"), "jagged", "compare", BRIEFLY, "packed-varlen"), heard)

@@ -18,14 +18,14 @@ from attnprobe.device import modules, remembered, room
 from attnprobe.device.backends._claim import why
 from attnprobe.device.backends.base import Prepared
 from attnprobe.device.lowering.base import Refusal
-from attnprobe.device.measure import measure, observe, short, unexpected, versus
+from attnprobe.device.measure import measure, observe, short, turn, unexpected, versus
 from attnprobe.device.measure.cold import Prepare
 from attnprobe.device.modules import truth as known
 from attnprobe.device.modules.base import Layer, LayerInputs
 from attnprobe.device.modules.judge import judge
 from attnprobe.device.subject import NO_KERNEL, Declined
 
-QUESTIONS = ("check", "verdict", "time", "compare")
+QUESTIONS = ("check", "verdict", "time", "compare", "turn")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     """What became of a trial whose case names a layer; `trial.backend` is the variant.
 
     Args:
-        trial: What is asked: check, time, or compare with `trial.rival`.
+        trial: What is asked: check, verdict, time, turn, or compare with `trial.rival`.
         announce: Called with the name of every phase that begins.
     """
     case, layer = trial.case, modules.load(trial.case.module)
@@ -146,6 +146,8 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     try:
         prepared = mine.prepare()
         with prepared.around():
+            if trial.question == "turn":
+                return _turn(trial, mine, prepared)
             parity, first_call_s = mine.run(prepared)
             found = Measured(prepared.form, parity)
             if trial.question == "compare":
@@ -177,6 +179,13 @@ def _timed(
     )
     timing = replace(timing, notes=mine.layer.notes + timing.notes)
     return replace(found, timing=timing)
+
+
+def _turn(trial: Trial, mine: Contestant, prepared: Prepared) -> Measured:
+    """One of many short timings of a case that has been judged before."""
+    mine.announce("forward")
+    timing = turn(prepared, mine.given, trial.sampling, mine.copying, mine.announce)
+    return Measured(prepared.form, timing=replace(timing, notes=mine.layer.notes + timing.notes))
 
 
 def _versus(trial: Trial, mine: Contestant, prepared: Prepared, parity: Parity) -> Versus:
