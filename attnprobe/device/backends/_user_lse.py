@@ -1,8 +1,8 @@
 """The log-sum-exp of a user's callable: whoever names `return_lse` in the signature is asked for it.
 
 `return_lse=True` returns (output, log-sum-exp), as FlexAttention's does: the natural logarithm of the
-row's summed exp, (B, H, M), float32, -inf for rows without keys. It is asked for in a call of its own, so
-that the plain call is what is judged and timed. NotImplementedError says that this case has none.
+row's summed exp, (B, H, M), float32, -inf for rows without keys. A call of its own asks for it, so that
+the plain call is what is judged and timed. NotImplementedError says that this case has none.
 Source: torch@2.13:torch/nn/attention/flex_attention.py, `return_lse`.
 """
 
