@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,13 +11,14 @@ import torch
 from attnprobe import masks
 from attnprobe.core.case import Case, Lengths
 from attnprobe.core.outcome import Measured
+from attnprobe.core.parity import Parity
 from attnprobe.core.score import Bias, Score
 from attnprobe.core.trial import Record, Trial
 from attnprobe.device import backends, remembered
 from attnprobe.device.numerics.conventions import judge_under
 from attnprobe.device.subject import Declined, Subject
 from attnprobe.errors import UsageError
-from tests.repro.scripts import executed, write
+from tests.repro.scripts import executed, record, write
 
 PLAIN = Case(2, 4, 4, 33, 33, 16, 16, dtype="float32", passes="fwd")
 CASES = [
@@ -65,3 +67,33 @@ def test_a_library_that_keeps_it_to_itself():
     parity = judge_under("zero", off, subject.inputs, truth, subject.contract)
     with pytest.raises(UsageError, match="log-sum-exp"):
         write(Record(Trial(PLAIN, "sdpa-math"), Measured("", parity)))
+
+
+KERNEL = """
+import torch
+
+def attend(query, key, value, return_lse=False):
+    scores = query @ key.mT * query.shape[-1] ** -0.5
+    out = scores.softmax(-1) @ value
+    return (out, FACTOR * scores.logsumexp(-1)) if return_lse else out
+"""
+
+
+@pytest.mark.parametrize(("factor", "status"), [("1.4426950408889634", 1), ("1.0", 0)])
+def test_a_callable_is_asked_for_it(tmp_path: Path, factor: str, status: int):
+    """The script calls it with `return_lse=True`, as the check did."""
+    file = tmp_path / "kernel.py"
+    file.write_text(KERNEL.replace("FACTOR", "1.4426950408889634"))
+    backend = f"{file}:attend"
+    found = record(PLAIN, backend)
+    assert {f.of for f in parity_of(found).failures} == {"lse"}
+    text = write(found)
+    file.write_text(KERNEL.replace("FACTOR", factor))
+    assert executed(text)["status"] == status
+
+
+def parity_of(found: Record) -> Parity:
+    """Of a measured trial."""
+    assert isinstance(found.outcome, Measured)
+    assert found.outcome.parity is not None
+    return found.outcome.parity

@@ -19,6 +19,8 @@ def write(case: Case, backend: str) -> Call:
     place, _, name = backend.rpartition(":")
     made, said = arguments(case)
     body = returned(made, f"return {call('kernel', 'q', 'k', 'v', *said)}")
+    both = call("kernel", "q", "k", "v", *said, "return_lse=True")
+    lse = returned(made, f"out, lse = {both}[:2]", "return out, lse")
     if place == KNOWN:
         return _known(name, body)
     if not place.endswith(".py"):
@@ -36,7 +38,7 @@ def write(case: Case, backend: str) -> Call:
             f"kernel = getattr(module, {quoted(name)})"
         )
     setup += "\nkernel = kernel() if isinstance(kernel, type) else kernel"
-    return Call(imports, body, setup)
+    return Call(imports, body, setup, lse=lse)
 
 
 def _known(name: str, body: str) -> Call:
