@@ -40,18 +40,18 @@ _BACKWARD = re.compile(r"backward|gradient|inference|training|requires_grad", re
 """What a refusal says when the forward alone might have run."""
 
 
-def forward_alone(record: Record) -> Trial | None:
+def forward_alone(record: Record) -> tuple[Trial, ...]:
     """The same call without its backward, when only the backward was refused."""
     trial, outcome = record.trial, record.outcome
     if trial.question in ("training", known_bugs.QUESTION):
-        return None  # a forward alone is no answer to these
+        return ()  # a forward alone is no answer to these
     if trial.case.passes == "fwd" or not isinstance(outcome, Refused):
-        return None
+        return ()
     if outcome.by not in ("library", "attnprobe") or not all(
         map(_BACKWARD.search, outcome.reasons)
     ):
-        return None
-    return replace(trial, case=trial.case.edit(passes="fwd"))
+        return ()
+    return (replace(trial, case=trial.case.edit(passes="fwd")),)
 
 
 def choose(

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from attnprobe import plan
+from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured
 from attnprobe.core.sampling import DEFAULT, Sampling
 from attnprobe.core.trial import Record, Trial
+from attnprobe.device import modules
 from attnprobe.workload import Call
 
 RIVAL = "sdpa-default"
@@ -33,72 +35,74 @@ def sampling(target_ci_percent: float, warm: bool) -> Sampling:
     return Sampling(target, min(_LONGEST_BUDGET_S, max(_SHORTEST_BUDGET_S, budget)), warm)
 
 
-def rival(call: Call, against: str, names: Sequence[str]) -> str:
-    """Whom the backends are compared with on this case; empty for nobody.
+def contestants(call: Call, backends: Sequence[str]) -> tuple[str, ...]:
+    """Who is timed on a case: backends, or the ways to compute the layer that the case names."""
+    return modules.variants(call.case.module) if call.case.module else tuple(backends)
+
+
+def rival(call: Call, backends: Sequence[str], against: str = "") -> str:
+    """Whom the others are compared with on a case; empty for nobody.
 
     Args:
         call: The case; what the user's code calls today is the rival unless another one is named.
+        backends: The backends that are timed.
         against: What the user named: a backend, `none`, or nothing.
-        names: The backends that are timed.
     """
     if against == NOBODY:
         return ""
-    wanted = against or call.backend or RIVAL
-    return wanted if wanted in names else ""
+    timed = contestants(call, backends)
+    ordinary = timed[0] if call.case.module else RIVAL
+    wanted = against or call.backend or ordinary
+    return wanted if wanted in timed else ""
 
 
 def timings(
-    calls: Iterable[Call], names: Sequence[str], how: Sampling, against: str = ""
+    calls: Iterable[Call], backends: Sequence[str], how: Sampling = DEFAULT, against: str = ""
 ) -> list[Trial]:
     """Every case timed with every backend, its rival first: what comes later is compared with it."""
     found = []
     for call in calls:
-        first = rival(call, against, names)
-        ordered = sorted(names, key=lambda name: name != first)  # noqa: B023 - used at once
+        first, timed = rival(call, backends, against), contestants(call, backends)
+        ordered = [name for name in timed if name == first] + [n for n in timed if n != first]
         found += [Trial(call.case, name, "time", how) for name in ordered]
     return found
 
 
 class Further:
-    """The question that a timing raises: without backward, its memory, against its rival.
+    """The questions that a timing raises: once more without backward, its memory, against its rival.
 
-    Whom to compare with is known by case; whether that one was right, from its own record, which comes
-    first.
+    On a CPU memory is the peak resident set of a fresh child, which is a question of its own. A backend
+    is compared only where both it and its rival were timed and right; the rival's record comes first.
 
     Args:
         calls: The cases.
-        names: The backends that are timed.
+        backends: The backends that are timed.
         against: As for `rival`.
     """
 
-    def __init__(self, calls: Iterable[Call], names: Sequence[str], against: str = "") -> None:
-        self._rivals = {
-            call.case.edit(passes="fwd+bwd"): rival(call, against, names) for call in calls
-        }
-        self._right: set[Trial] = set()
+    def __init__(self, calls: Iterable[Call], backends: Sequence[str], against: str = "") -> None:
+        self._rivals = {call.case: rival(call, backends, against) for call in calls}
+        self._right: set[tuple[Case, str]] = set()
 
-    def __call__(self, record: Record) -> Trial | None:
-        """The next question; None when there is none."""
+    def __call__(self, record: Record) -> tuple[Trial, ...]:
+        """What is asked next."""
         trial = record.trial
-        match trial.question:
-            case "time" if not _timed(record):
-                return plan.forward_alone(record)
-            case "time" if trial.case.device == "cpu":
-                self._right.add(trial)
-                return Trial(trial.case, trial.backend, "fits")
-            case "time":
-                self._right.add(trial)
-                return self._compare(trial)
-            case "fits":
-                return self._compare(trial)
-            case _:
-                return None
-
-    def _compare(self, trial: Trial) -> Trial | None:
-        ...
+        if trial.question != "time":
+            return ()
+        if not _right(record):
+            return plan.forward_alone(record)
+        self._right.add((trial.case, trial.backend))
+        found = []
+        if trial.case.device == "cpu" and not trial.case.module:
+            found.append(Trial(trial.case, trial.backend, "fits"))
+        rival = self._rivals.get(trial.case, "")
+        if rival not in ("", trial.backend) and (trial.case, rival) in self._right:
+            found.append(replace(trial, question="compare", rival=rival))
+        return tuple(found)
 
 
-def _timed(record: Record) -> bool:
+def _right(record: Record) -> bool:
+    """Timed, and not wrong."""
     outcome = record.outcome
     return (
         isinstance(outcome, Measured)

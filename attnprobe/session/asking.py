@@ -33,8 +33,8 @@ class Asks(Protocol):
         ...
 
 
-FollowUp = Callable[[Record], "Trial | None"]
-"""The question that a record raises, asked of the same worker at once; None for most records."""
+FollowUp = Callable[[Record], tuple[Trial, ...]]
+"""The questions that a record raises, asked of the same worker at once; most raise none."""
 
 
 def answers(
@@ -62,12 +62,11 @@ def answers(
 def _group(
     group: Sequence[Trial], worker: Asks, patience: Patience, follow_up: FollowUp
 ) -> Iterator[Record]:
-    for trial in group:
-        record = patience.ask(trial, worker.trial)
+    left = deque(group)
+    while left:
+        record = patience.ask(left.popleft(), worker.trial)
         yield record
-        further = follow_up(record)
-        if further is not None:
-            yield patience.ask(further, worker.trial)
+        left.extendleft(reversed(follow_up(record)))
 
 
 def _side_by_side(

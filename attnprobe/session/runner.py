@@ -22,8 +22,8 @@ def never(record: Record) -> bool:
     return False
 
 
-def _nothing_further(record: Record) -> Trial | None:
-    return None
+def _nothing_further(record: Record) -> tuple[Trial, ...]:
+    return ()
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
         what: What the trials are called in a note about those that were not run.
         deadline_s: Seconds that one trial may take.
         budget_s: Seconds after which no further trial is begun; the journal notes how many were not.
-        follow_up: What else is asked after a record.
+        follow_up: What else is asked after a record, and after the records of that.
         enough: Whether a record ends the run; the journal notes how many trials were not begun.
 
     Raises:
@@ -107,9 +107,15 @@ def _cut(left: int, total: int, what: str, budget_s: float) -> str:
 def _raised_by(
     earlier: Mapping[str, Record], wanted: Mapping[str, Trial], follow_up: FollowUp
 ) -> dict[str, Trial]:
-    """What earlier records of these trials still want to know."""
-    raised = (follow_up(earlier[key]) for key in wanted if key in earlier)
-    return {trial.id: trial for trial in raised if trial is not None}
+    """What earlier records of these trials, and of those that they raised, still want to know."""
+    found: dict[str, Trial] = {}
+    heard = [earlier[key] for key in wanted if key in earlier]
+    for record in heard:
+        for trial in follow_up(record):
+            if trial.id not in found:
+                found[trial.id] = trial
+                heard += [earlier[trial.id]] if trial.id in earlier else []
+    return found
 
 
 def by_case(trials: Sequence[Trial]) -> list[list[Trial]]:
