@@ -11,7 +11,7 @@ from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Parity
 from attnprobe.core.timing import Timing, Versus
 from attnprobe.core.trial import Trial
-from attnprobe.device import backends, laboratory, remembered, room, settings
+from attnprobe.device import backends, fits, laboratory, remembered, room, settings
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.explainer import explain
@@ -46,11 +46,15 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     if case.module:
         return layers.answer(trial, announce)
     backend = backends.load(trial.backend)
-    refused = _unavailable(backend) or _too_large(case, backend)
+    refused = _unavailable(backend)
+    if refused is None and trial.question != "fits":
+        refused = _too_large(case, backend)
     if refused:
         return refused
-    subject = Subject(backend, remembered.inputs(case), announce)
     try:
+        if trial.question == "fits":
+            return fits.answer(backend, case)
+        subject = Subject(backend, remembered.inputs(case), announce)
         prepared = subject.prepare()
         if trial.question == "training":
             announce("training")

@@ -192,7 +192,7 @@ def make(case: Case) -> Inputs:
         k=k,
         v=v,
         dout=memory.like_out(case.layout, dout.to(dtype).to(case.device)),
-        bias=_bias(case, normal),
+        bias=drawn_bias(case, normal),
         drawn_on=device,
     )
 
@@ -210,7 +210,8 @@ def _belongs(case: Case, device: str) -> Tensor:
     return rows
 
 
-def _bias(case: Case, normal: Callable[[tuple[int, ...]], Tensor]) -> Tensor | None:
+def drawn_bias(case: Case, normal: Callable[[tuple[int, ...]], Tensor]) -> Tensor | None:
+    """The added tensor of a case, made of what `normal` draws; None where there is none."""
     shape, bias = case.bias_shape, case.score.bias
     if shape is None or bias is None:
         return None

@@ -79,6 +79,17 @@ def memory_bytes(root: Path = Path("/")) -> int | None:
     return min(sizes, default=None)
 
 
+def available_bytes(root: Path = Path("/")) -> int | None:
+    """Memory that can still be had, within the limit of the control group; None if unknown."""
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", _read(root / "proc/meminfo"), re.MULTILINE)
+    sizes = [int(found[1]) * 1024] if found else []
+    group = root / "sys/fs/cgroup"
+    most, used = _read(group / "memory.max"), _read(group / "memory.current")
+    if most.isdigit() and used.isdigit():
+        sizes.append(max(0, int(most) - int(used)))
+    return min(sizes, default=None)
+
+
 def _quota(root: Path) -> tuple[int, int]:
     """Microseconds of CPU time per period, (0, 0) when unlimited (Linux cgroup-v2.rst, cpu.max)."""
     group = root / "sys/fs/cgroup"

@@ -1,4 +1,4 @@
-"""What `attnprobe profile` plans: sweeps, trials, how long they take, and the search for a longest length.
+"""What `attnprobe profile` plans: sweeps, trials, how long they take, the search for a longest length.
 
 Torch-free and without children: cases in, cases and trials out.
 """

@@ -18,7 +18,7 @@ _EACH_CASE_S = {"cuda": 0.3, "cpu": 0.1}
 _REFERENCE_FLOPS = {"cuda": 5e12, "cpu": 2e10}
 """Operations per second of the float64 reference, its error bounds included."""
 _TIMED_FLOPS = {"cuda": 2e13, "cpu": 5e10}
-"""Operations per second of a middling backend, which runs at least `_CALLS` times whatever the budget."""
+"""Operations per second of a middling backend, which runs `_CALLS` times whatever the budget."""
 _CALLS = 25
 _FRESH_CHILD_S = 0.5
 

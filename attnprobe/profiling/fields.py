@@ -24,7 +24,9 @@ def edit(case: Case, field: str, value: str) -> Case:
         UsageError: No such field, or a value that the field cannot have.
     """
     if field not in FIELDS:
-        raise UsageError(f"--sweep knows no field {field[:40]!r}", fix=f"fields: {', '.join(FIELDS)}")
+        raise UsageError(
+            f"--sweep knows no field {field[:40]!r}", fix=f"fields: {', '.join(FIELDS)}"
+        )
     return FIELDS[field](case, value)
 
 
@@ -41,7 +43,9 @@ def _share(name: str, value: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < 1:
-        raise UsageError(f"{name}={value[:40]} is not possible", fix="0 up to, but not including, 1")
+        raise UsageError(
+            f"{name}={value[:40]} is not possible", fix="0 up to, but not including, 1"
+        )
     return number
 
 
@@ -183,9 +187,7 @@ FIELDS: dict[str, Edit] = {
     "softcap": _softcap,
     "alibi": _alibi,
     "family": lambda case, value: case.edit(family=_one_of("family", value, FAMILIES)),
-    "pass": lambda case, value: case.edit(
-        passes=_one_of("pass", value, ("fwd", "bwd", "fwd+bwd"))
-    ),
+    "pass": lambda case, value: case.edit(passes=_one_of("pass", value, ("fwd", "bwd", "fwd+bwd"))),
     "seed": lambda case, value: case.edit(seed=_count("seed", value, 0)),
 }
 """Every field that can be swept. `M` is Mq and Mkv together; `window` and `density` are masks."""

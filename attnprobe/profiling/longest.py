@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from attnprobe import plan
 from attnprobe.core.case import Case
-from attnprobe.core.outcome import Measured, Outcome, TimedOut
-from attnprobe.core.trial import Trial
+from attnprobe.core.outcome import Measured, Refused, TimedOut
+from attnprobe.core.trial import Record, Trial
 from attnprobe.profiling import fields
+from attnprobe.workload import Call
 
 STEP = 256
 """Lengths are searched in multiples of this from there on: tiles are 64 to 256 tokens long."""
@@ -17,7 +20,7 @@ SHORTEST, LONGEST = 16, 2**24
 
 
 def swept(case: Case) -> str:
-    """The field that is made longer: queries and keys together, or the keys of a decode or cross case."""
+    """The field that is made longer: queries and keys together, or the keys alone where they differ."""
     return "M" if case.Mq == case.Mkv else "Mkv"
 
 
@@ -30,14 +33,14 @@ class Search:
         backend: Who is asked.
         fits: The longest that ran; 0 for none yet.
         fails: The shortest that did not; None for none yet.
-        over: Why the search ended early; a time limit is no limit of memory.
+        over: The search ended before it knew: the library refuses, or a trial hung.
     """
 
     case: Case
     backend: str
     fits: int = 0
     fails: int | None = None
-    over: str = field(default="")
+    over: bool = False
 
     def next(self) -> Trial | None:
         """The next length to try; None when the search is over."""
@@ -47,14 +50,17 @@ class Search:
         longer = fields.edit(self.case, swept(self.case), str(length))
         return Trial(longer, self.backend, "fits")
 
-    def tell(self, length: int, outcome: Outcome) -> None:
-        """What became of a trial of that length."""
+    def tell(self, record: Record) -> None:
+        """What became of it. Who refuses the backward alone goes on without it."""
+        length, outcome = record.trial.case.Mkv, record.outcome
         if isinstance(outcome, Measured):
             self.fits = max(self.fits, length)
+        elif further := plan.forward_alone(record):
+            self.case = self.case.edit(passes=further[0].case.passes)
         else:
             self.fails = length if self.fails is None else min(self.fails, length)
-            if isinstance(outcome, TimedOut):
-                self.over = "time"
+            refused = isinstance(outcome, Refused) and not self.fits
+            self.over = refused or isinstance(outcome, TimedOut)
 
     def _length(self) -> int | None:
         start = max(SHORTEST, self.case.Mkv)
@@ -68,3 +74,16 @@ class Search:
         middle = (self.fits + self.fails) // 2
         rounded = middle - middle % STEP
         return rounded if self.fits < rounded < self.fails else middle
+
+
+def searches(calls: Iterable[Call], backends: Sequence[str]) -> list[Search]:
+    """One search per backend and case; cases that differ in length alone are one.
+
+    Cases of a layer around attention are left out: what they need is mostly not attention's.
+    """
+    begins: dict[Case, Case] = {}
+    for call in calls:
+        if not call.case.module:
+            alike = fields.edit(call.case, swept(call.case), str(STEP))
+            begins.setdefault(alike, call.case)
+    return [Search(case, name) for case in begins.values() for name in backends]

@@ -4,9 +4,9 @@ The file holds JSON lines: a header, then environment, backend, record and note 
 an end line when the run was not cut short. Every view of a session is a reading of that file.
 """
 
-from attnprobe.session.asking import Asks
+from attnprobe.session.asking import Asks, FollowUp
 from attnprobe.session.journal import Journal
 from attnprobe.session.reader import load
 from attnprobe.session.runner import DEADLINE_S, Progress, never, run
 
-__all__ = ["DEADLINE_S", "Asks", "Journal", "Progress", "load", "never", "run"]
+__all__ = ["DEADLINE_S", "Asks", "FollowUp", "Journal", "Progress", "load", "never", "run"]

@@ -81,7 +81,7 @@ class Worker:
             start_deadline_s,
         )
         self._source = Source(self._launch, self._fork)
-        self._shares = False
+        self._shares = self._alone = False
         self._child: Process | None = None
         self.listener: Callable[[str], None] = _unheard
 
@@ -130,7 +130,14 @@ class Worker:
         return self._ask(message, deadline_s)[0]
 
     def trial(self, trial: Trial, deadline_s: float) -> Record:
-        """One trial and what became of it; never an exception for anything that the child does."""
+        """One trial and what became of it; never an exception for anything that the child does.
+
+        What asks for resident memory gets a child of its own, which has nothing to reuse.
+        """
+        if trial.question == "fits" and trial.case.device == "cpu" and not self._alone:
+            with self.beside() as fresh:
+                fresh._alone = True
+                return fresh.trial(trial, deadline_s)
         answer, attempt, first = self._ask(trial_request(trial), deadline_s)
         if not isinstance(answer, Answer):
             return Record(trial, answer, attempt.phases, attempt.trials_before, first)

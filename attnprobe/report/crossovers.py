@@ -1,0 +1,71 @@
+"""Where along a sweep one backend overtakes another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from attnprobe.core.case import Case
+from attnprobe.report.costs import Cost
+from attnprobe.report.sweeps import Sweep, Value
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """Between two values the faster one of two backends changes.
+
+    Args:
+        sweep: Over what.
+        below: Faster up to `low`.
+        above: Faster from `high` on.
+        low: The last value at which `below` is faster for certain.
+        high: The first at which `above` is; in between their intervals overlap, or nothing was timed.
+    """
+
+    sweep: Sweep
+    below: str
+    above: str
+    low: Value
+    high: Value
+
+
+def crossovers(sweep: Sweep, by_case: Mapping[Case, Iterable[Cost]]) -> list[Crossover]:
+    """All of them, for every pair of backends that are both right and timed at two values or more."""
+    if not sweep.numbers:
+        return []
+    costs = {
+        value: {cost.backend: cost for cost in by_case[case] if cost.trusted}
+        for value, case in sweep.points.items()
+    }
+    names = dict.fromkeys(name for same in costs.values() for name in same)
+    found = []
+    for one, other in combinations(names, 2):
+        last: tuple[Value, str] | None = None
+        for value, same in costs.items():
+            winner = _faster(same.get(one), same.get(other))
+            if winner and last and winner != last[1]:
+                found.append(Crossover(sweep, last[1], winner, last[0], value))
+            last = (value, winner) if winner else last
+    return found
+
+
+def _faster(one: Cost | None, other: Cost | None) -> str:
+    """Who is faster for certain: the intervals of the medians do not meet; empty for nobody."""
+    if one is None or other is None or one.duration is None or other.duration is None:
+        return ""
+    if one.duration.high < other.duration.low:
+        return one.backend
+    return other.backend if other.duration.high < one.duration.low else ""
+
+
+def leaders(sweep: Sweep, by_case: Mapping[Case, list[Cost]]) -> list[tuple[str, Value, Value]]:
+    """Who is the fastest right backend from where to where, in the order of the values."""
+    found: list[tuple[str, Value, Value]] = []
+    for value, case in sweep.points.items():
+        best = next((cost.backend for cost in by_case[case] if cost.trusted), "")
+        if found and found[-1][0] == best:
+            found[-1] = (best, found[-1][1], value)
+        elif best:
+            found.append((best, value, value))
+    return found
