@@ -48,7 +48,7 @@ COMPILE_FIRST = {"cuda": "bfloat16", "cpu": "float32"}
 """The dtype that most people run there is compiled first."""
 
 
-SEARCH_S = 30.0
+SEARCH_S = {"cuda": 30.0, "cpu": 15.0}
 """Seconds that one trial of a search may take: two passes, at least half of them in vain."""
 
 SHARE_OF_MEMORY = 0.8
@@ -170,6 +170,10 @@ class Survey:
             found += self._run(f"{label}, compiling", compiled, crew, left, enough)
         return found
 
+    def usable(self, names: Iterable[str]) -> list[str]:
+        """Without the backends that cannot be imported."""
+        return [name for name in names if not self.claims.get(name, Claim(available=None)).error]
+
     def importable(self, trials: Iterable[Trial]) -> list[Trial]:
         """Without the backends that cannot be imported: asked once, they are not asked again."""
         return [trial for trial in trials if not self._claim(trial).error]
@@ -222,7 +226,9 @@ class Survey:
                             f"{len(searches) - done} searches ({label}) were cut short"
                         )
                         return
-                    for record in session.run([trial], worker, self.journal, deadline_s=SEARCH_S):
+                    for record in session.run(
+                        [trial], worker, self.journal, deadline_s=SEARCH_S[device]
+                    ):
                         search.tell(record)
                         spent = time.monotonic() - began
                         left = spent / (done + 0.5) * (len(searches) - done - 0.5)

@@ -16,14 +16,18 @@ FORMATS = ("text", "md", "html", "json")
 
 def document(report: Report) -> Document:
     """What the command that made this session says of it."""
-    views = {"info": compose.info, "check": compose.check}
+    views = {"info": compose.info, "check": compose.check, "profile": compose.profile}
     return views.get(report.command, compose.full)(report)
 
 
 def text(report: Report, form: str) -> str:
     """The session's view in one of FORMATS."""
     if form == "json":
-        views = {"info": json_view.info, "check": json_view.check}
+        views = {
+            "info": json_view.info,
+            "check": json_view.check,
+            "profile": json_view.profile,
+        }
         return json_view.dumps(views.get(report.command, json_view.full)(report))
     return written(document(report), form, f"attnprobe {report.command}")
 

@@ -30,9 +30,24 @@ def rate(value: float) -> str:
     return f"{_digits(value / 1e6)} MFLOP/s"
 
 
+def number(value: float) -> str:
+    """Three significant digits: `0.0389`, `1052`; the column names the unit."""
+    return _digits(value)
+
+
+def interval(median: float, low: float, high: float) -> str:
+    """A number with its interval: `0.63 [0.62,0.64]`."""
+    return f"{_digits(median)} [{_digits(low)},{_digits(high)}]"
+
+
+def operations(value: float) -> str:
+    """Floating-point operations: `25.8 GFLOP`."""
+    return rate(value).removesuffix("/s")
+
+
 def milliseconds(median: float, low: float, high: float) -> str:
     """A median with its interval, in milliseconds: `0.252 [0.250,0.255]`; columns name the unit."""
-    return f"{_digits(median * 1e3)} [{_digits(low * 1e3)},{_digits(high * 1e3)}]"
+    return interval(median * 1e3, low * 1e3, high * 1e3)
 
 
 def factor(value: float) -> str:

@@ -53,7 +53,7 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
         return refused
     try:
         if trial.question == "fits":
-            return fits.answer(backend, case)
+            return fits.answer(backend, case, announce)
         subject = Subject(backend, remembered.inputs(case), announce)
         prepared = subject.prepare()
         if trial.question == "training":
@@ -64,13 +64,15 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
                 return _turn(trial, subject, prepared)
         if trial.question not in laboratory.names():
             with prepared.around():
-                return _compare(trial, subject, prepared)
+                found = _compare(trial, subject, prepared)
+            # outside: in the context of one backend torch's own choice would be that backend
+            return _against(trial, subject, prepared, found) if trial.rival else found
         return _examine(trial.question, subject, prepared.form)
     except Declined as declined:
         return declined.refused
 
 
-def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
+def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Measured:
     """Held against the reference; to be called inside `prepared.around()`."""
     subject.announce("forward")
     try:
@@ -90,8 +92,7 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Outcome:
     timing = None
     if trial.question == "time":
         timing = _timing(trial, subject, prepared, parity, launched.first_call_s)
-    found = Measured(prepared.form, parity, timing, seen, foreign)
-    return _against(trial, subject, prepared, found) if trial.question == "compare" else found
+    return Measured(prepared.form, parity, timing, seen, foreign)
 
 
 def _against(trial: Trial, subject: Subject, prepared: Prepared, found: Measured) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,11 +20,16 @@ from attnprobe.device.measure.resident import resident
 from attnprobe.device.subject import NO_KERNEL, Subject
 
 
-def answer(backend: Backend, case: Case) -> Outcome:
+def answer(backend: Backend, case: Case, announce: Callable[[str], None]) -> Outcome:
     """Runs the case's passes, warm and then watched.
 
     Nothing else is held meanwhile: what earlier trials left is dropped, and inputs are drawn in the
     case's own dtype where they are used, so that making them takes no more than they do.
+
+    Args:
+        backend: Who.
+        case: What.
+        announce: Called with the name of the phase that begins.
 
     Raises:
         Declined: The backend does not take the case.
@@ -33,6 +40,7 @@ def answer(backend: Backend, case: Case) -> Outcome:
         torch.cuda.empty_cache()
     subject = Subject(backend, inputs(case))
     prepared = subject.prepare()
+    announce("forward and backward" if case.wants_backward else "forward")
     device, floor = subject.inputs.q.device, cost.floor_bytes(case)
     try:
         with prepared.around():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from attnprobe.core.case import Case
+from attnprobe.core.sampling import Sampling
 from attnprobe.core.trial import Trial
 
 MANY_TRIALS = 200
@@ -17,9 +19,11 @@ _EACH_CASE_S = {"cuda": 0.3, "cpu": 0.1}
 """The reference of a small case, computed once for all backends."""
 _REFERENCE_FLOPS = {"cuda": 5e12, "cpu": 2e10}
 """Operations per second of the float64 reference, its error bounds included."""
-_TIMED_FLOPS = {"cuda": 2e13, "cpu": 5e10}
-"""Operations per second of a middling backend, which runs `_CALLS` times whatever the budget."""
-_CALLS = 25
+_TIMED_FLOPS = {"cuda": 2e14, "cpu": 2e10}
+"""Operations per second of a backend that is neither good nor bad, on an H200 and on one CPU core."""
+_CALLS = 20
+"""Times that the whole case runs, in passes and rounds, until there is an interval at all."""
+_LONGEST_BUDGET_S = 20.0
 _FRESH_CHILD_S = 0.5
 
 
@@ -41,6 +45,17 @@ def expected_s(trials: Iterable[Trial]) -> float:
         else:
             seconds += _AROUND_S[kind] + max(trial.sampling.budget_s, running)
     return seconds
+
+
+def roomy(how: Sampling, case: Case) -> Sampling:
+    """A budget in which an interval can be had: large cases take longer than the usual one.
+
+    A third of the time for `_CALLS`, because sampling spends up to three budgets on a missing interval
+    and half of one where the interval is narrow at once (device/measure/sampling.py).
+    """
+    needed = _CALLS * _operations(case) / _TIMED_FLOPS[case.device.partition(":")[0]] / 3
+    budget = min(max(how.budget_s, needed), max(how.budget_s, _LONGEST_BUDGET_S))
+    return how if budget == how.budget_s else replace(how, budget_s=round(budget, 2))
 
 
 def _operations(case: Case) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from attnprobe import plan
@@ -10,13 +10,9 @@ from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured
 from attnprobe.core.sampling import DEFAULT, Sampling
 from attnprobe.core.trial import Record, Trial
-from attnprobe.device import modules
+from attnprobe.profiling import duration
+from attnprobe.profiling.contestants import Contestants
 from attnprobe.workload import Call
-
-RIVAL = "sdpa-default"
-"""What `scaled_dot_product_attention` takes by itself: the alternative that costs a user nothing."""
-
-NOBODY = "none"
 
 _LONGEST_BUDGET_S = 10.0
 _SHORTEST_BUDGET_S = 0.2
@@ -35,37 +31,15 @@ def sampling(target_ci_percent: float, warm: bool) -> Sampling:
     return Sampling(target, min(_LONGEST_BUDGET_S, max(_SHORTEST_BUDGET_S, budget)), warm)
 
 
-def contestants(call: Call, backends: Sequence[str]) -> tuple[str, ...]:
-    """Who is timed on a case: backends, or the ways to compute the layer that the case names."""
-    return modules.variants(call.case.module) if call.case.module else tuple(backends)
-
-
-def rival(call: Call, backends: Sequence[str], against: str = "") -> str:
-    """Whom the others are compared with on a case; empty for nobody.
-
-    Args:
-        call: The case; what the user's code calls today is the rival unless another one is named.
-        backends: The backends that are timed.
-        against: What the user named: a backend, `none`, or nothing.
-    """
-    if against == NOBODY:
-        return ""
-    timed = contestants(call, backends)
-    ordinary = timed[0] if call.case.module else RIVAL
-    wanted = against or call.backend or ordinary
-    return wanted if wanted in timed else ""
-
-
 def timings(
-    calls: Iterable[Call], backends: Sequence[str], how: Sampling = DEFAULT, against: str = ""
+    calls: Iterable[Call], contestants: Contestants, how: Sampling = DEFAULT
 ) -> list[Trial]:
-    """Every case timed with every backend, its rival first: what comes later is compared with it."""
-    found = []
-    for call in calls:
-        first, timed = rival(call, backends, against), contestants(call, backends)
-        ordered = [name for name in timed if name == first] + [n for n in timed if n != first]
-        found += [Trial(call.case, name, "time", how) for name in ordered]
-    return found
+    """Every case timed with everybody, its rival first; a large case gets a larger budget."""
+    return [
+        Trial(call.case, name, "time", duration.roomy(how, call.case))
+        for call in calls
+        for name in contestants.of(call)
+    ]
 
 
 class Further:
@@ -76,12 +50,11 @@ class Further:
 
     Args:
         calls: The cases.
-        backends: The backends that are timed.
-        against: As for `rival`.
+        contestants: Who is timed on them.
     """
 
-    def __init__(self, calls: Iterable[Call], backends: Sequence[str], against: str = "") -> None:
-        self._rivals = {call.case: rival(call, backends, against) for call in calls}
+    def __init__(self, calls: Iterable[Call], contestants: Contestants) -> None:
+        self._rivals = {call.case: contestants.rival(call) for call in calls}
         self._right: set[tuple[Case, str]] = set()
 
     def __call__(self, record: Record) -> tuple[Trial, ...]:

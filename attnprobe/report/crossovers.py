@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from attnprobe.core.case import Case
-from attnprobe.report.costs import Cost
+from attnprobe.report.costs import Cost, ranked
 from attnprobe.report.sweeps import Sweep, Value
 
 
@@ -60,12 +60,19 @@ def _faster(one: Cost | None, other: Cost | None) -> str:
 
 
 def leaders(sweep: Sweep, by_case: Mapping[Case, list[Cost]]) -> list[tuple[str, Value, Value]]:
-    """Who is the fastest right backend from where to where, in the order of the values."""
+    """Who is the fastest right backend from where to where; a lead lasts until it is lost clearly."""
     found: list[tuple[str, Value, Value]] = []
     for value, case in sweep.points.items():
-        best = next((cost.backend for cost in by_case[case] if cost.trusted), "")
-        if found and found[-1][0] == best:
-            found[-1] = (best, found[-1][1], value)
-        elif best:
-            found.append((best, value, value))
+        first = [cost.backend for cost in level(by_case[case])]
+        if found and found[-1][0] in first:
+            found[-1] = (found[-1][0], found[-1][1], value)
+        elif first:
+            found.append((first[0], value, value))
     return found
+
+
+def level(same: Iterable[Cost]) -> list[Cost]:
+    """The fastest right backend, and those that cannot be told from it: their intervals meet."""
+    trusted = [cost for cost in ranked(list(same)) if cost.trusted]
+    best = trusted[0].duration if trusted else None
+    return [c for c in trusted if best and c.duration and c.duration.low <= best.high]

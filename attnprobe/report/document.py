@@ -144,10 +144,17 @@ class Note:
 
 @dataclass(frozen=True)
 class Folded:
-    """Blocks that a reader opens when wanted; the first to go when a view must be short."""
+    """Blocks that a reader opens when wanted; the first to go when a view must be short.
+
+    Args:
+        summary: What they hold.
+        blocks: The blocks.
+        long: Whether a view in which nothing can be opened is better without them.
+    """
 
     summary: str
     blocks: tuple[Block, ...]
+    long: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "summary", plain.line(self.summary))

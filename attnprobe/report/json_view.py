@@ -10,17 +10,19 @@ from attnprobe import known_bugs
 from attnprobe.core.backend_fact import BackendFact
 from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import OUTCOME_KINDS, Measured
-from attnprobe.core.parity import Parity
 from attnprobe.core.report import Report
-from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.reported import Beside, beside
+from attnprobe.report.costs import costs
+from attnprobe.report.json_profile import along_sweeps, limit, timed
+from attnprobe.report.json_trial import parity, trial
+from attnprobe.report.longest import longest
 
 Json = dict[str, Any]
 
 _CHECK = ("summary", "trials", "training", "known_bugs")
-_PROFILE = ("trials", "reported")
+_PROFILE = ("trials", "scaling", "crossovers", "max_length", "reported")
 _BAD_ENDS = tuple(kind for kind in OUTCOME_KINDS if kind != "measured")
 
 
@@ -32,21 +34,23 @@ def info(report: Report) -> Json:
 def check(report: Report) -> Json:
     """Counts per backend and every comparison."""
     records = (*reading.checks(report), *reading.experiments(report))
-    trials = [_trial(record) for record in records]
+    trials = [trial(record) for record in records]
     return {
         **_head(report),
         "summary": _counts(records),
         "trials": trials,
-        "training": [_trial(record) for record in reading.trainings(report)],
+        "training": [trial(record) for record in reading.trainings(report)],
         "known_bugs": [_bug(finding) for finding in known_bugs.findings(report)],
     }
 
 
 def profile(report: Report) -> Json:
-    """Every timed trial, times in seconds and memory in bytes, with the verdict of that trial."""
+    """Every timed trial in seconds and bytes, with its verdict; what was found along sweeps; limits."""
     return {
         **_head(report),
-        "trials": [_timed(record) for record in reading.timed(report)],
+        "trials": [timed(cost) for same in costs(report).values() for cost in same],
+        **along_sweeps(report),
+        "max_length": [limit(found) for found in longest(report)],
         "reported": [_reported(pair) for pair in beside(report)],
     }
 
@@ -92,23 +96,13 @@ def _counts(records: Iterable[Record]) -> dict[str, dict[str, int]]:
     for record in records:
         mine = counts.setdefault(record.trial.backend, dict.fromkeys(keys, 0))
         measured = isinstance(record.outcome, Measured)
-        mine[_parity(record).verdict if measured else record.outcome.kind] += 1
+        mine[parity(record).verdict if measured else record.outcome.kind] += 1
     return counts
 
 
-def _trial(record: Record) -> Json:
-    parity = _parity(record)
-    case = record.trial.case
-    outcome: Json = encode(record.outcome)
-    return {
-        "id": record.trial.id,
-        "backend": record.trial.backend,
-        "question": record.trial.question,
-        "case": {"id": case.id, "label": case.label, **encode(case)},
-        "outcome": {k: v for k, v in outcome.items() if k not in ("parity", "timing")},
-        **encode(parity),
-        "phases": encode(record.phases),
-    }
+def _reported(pair: Beside) -> Json:
+    encoded: Json = encode(pair.reported)
+    return {**encoded, "here": pair.here, "ratio": pair.ratio, "why": pair.why}
 
 
 def _bug(finding: known_bugs.Finding) -> Json:
@@ -124,26 +118,3 @@ def _bug(finding: known_bugs.Finding) -> Json:
         "way_out": bug.way_out,
         "trials": [trial.id for trial in bug.trials],
     }
-
-
-def _timed(record: Record) -> Json:
-    timing = reading.timing(record) or Timing()
-    rate = timing.flops / timing.fwd_s.median / 1e12 if timing.flops and timing.fwd_s else None
-    kernels = record.outcome.kernels if isinstance(record.outcome, Measured) else ()
-    return {
-        **_trial(record),
-        **encode(timing),
-        "tflops": rate,
-        "roofline_share": None,  # the ceiling of this GPU is not measured yet
-        "kernels": list(kernels),
-    }
-
-
-def _reported(pair: Beside) -> Json:
-    encoded: Json = encode(pair.reported)
-    return {**encoded, "here": pair.here, "ratio": pair.ratio, "why": pair.why}
-
-
-def _parity(record: Record) -> Parity:
-    found = record.outcome.parity if isinstance(record.outcome, Measured) else None
-    return found or Parity(verdict="none", contract="")

@@ -65,8 +65,8 @@ def _cut(block: Block, rows: int) -> Block:
             return Code(text[-50 * rows :], language)
         case Paragraph(spans):
             return Paragraph(_short(spans, 20 * rows))
-        case Folded(summary, blocks):
-            return Folded(summary, tuple(_cut(each, rows) for each in blocks))
+        case Folded(blocks=blocks):
+            return replace(block, blocks=tuple(_cut(each, rows) for each in blocks))
         case _:
             return block
 

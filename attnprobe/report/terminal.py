@@ -24,7 +24,9 @@ STYLES: dict[d.Tone, str] = {
 }
 _NOTES: dict[str, d.Tone] = {"good": "good", "note": "muted", "warning": "weak", "wrong": "bad"}
 _UNBROKEN = 28  # a word up to this long stays whole in a table, as backend names must
-_ASCII = str.maketrans({"✓": "+", "✗": "x", "»": ">", "≠": "!", "│": "|", "─": "-", "×": "x"})
+_ASCII = str.maketrans(
+    {"✓": "+", "✗": "x", "»": ">", "≠": "!", "│": "|", "─": "-", "×": "x", "±": "~"}
+)
 
 
 def text(document: d.Document, width: int = 100) -> str:
@@ -72,6 +74,8 @@ def _block(block: d.Block) -> RenderableType:
         case d.Matrix():
             grid = (_text(spans, wrap=False) for spans in staircase(block))
             return Group(*grid, Text(), _text(block.legend_line))
+        case d.Folded(summary, _, long=True):
+            return Text(f"{summary}: `attnprobe render SESSION --format md` has them", style="dim")
         case d.Folded(summary, blocks):
             return Group(Text(summary, style="bold"), *map(_block, blocks))
 

@@ -23,7 +23,7 @@ from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record, Trial
 from attnprobe.report import compose, json_view, terminal
 from attnprobe.report.compose import glyphs, reading
-from attnprobe.report.compose.timing import fastest, ranked
+from attnprobe.report.costs import Cost, fastest, ranked
 from tests.golden import example
 
 CASE = example.H200.records[0].trial.case
@@ -146,14 +146,16 @@ def test_a_missing_torch_is_the_verdict() -> None:
 def test_a_wrong_backend_is_never_the_fastest() -> None:
     """It stands behind every right one, however fast."""
     slow, wrong = _timed("slow", 9.0), _timed("wrong", 1.0, WRONG)
-    assert fastest([wrong, slow]) is slow
-    assert ranked([wrong, slow]) == [slow, wrong]
+    costs = [Cost(record.trial.case, record) for record in (wrong, slow)]
+    assert fastest(costs) is costs[1]
+    assert ranked(costs) == costs[::-1]
     assert "faster but wrong: wrong" in _text(Report(records=(wrong, slow)))
 
 
 def test_no_winner_without_a_right_backend() -> None:
     """The table says none rather than the least wrong."""
-    assert fastest([_timed("wrong", 1.0, WRONG)]) is None
+    wrong = _timed("wrong", 1.0, WRONG)
+    assert fastest([Cost(wrong.trial.case, wrong)]) is None
 
 
 def test_overlapping_intervals_are_as_fast() -> None:

@@ -7,8 +7,10 @@ from attnprobe.report.compose.backends import backends
 from attnprobe.report.compose.broken import broken, rerouted
 from attnprobe.report.compose.conditions import conditions, reproduce
 from attnprobe.report.compose.environment import environment
+from attnprobe.report.compose.how_timed import how_timed
 from attnprobe.report.compose.known_bugs import bugs
 from attnprobe.report.compose.parity import parity
+from attnprobe.report.compose.profile import profile
 from attnprobe.report.compose.questions import questions
 from attnprobe.report.compose.refusals import refusals
 from attnprobe.report.compose.reported import reported
@@ -16,6 +18,8 @@ from attnprobe.report.compose.summary import summary
 from attnprobe.report.compose.timing import timing
 from attnprobe.report.compose.training import trainings
 from attnprobe.report.document import Document, Heading
+
+__all__ = ["check", "full", "info", "profile"]
 
 
 def info(report: Report) -> Document:
@@ -64,6 +68,7 @@ def full(report: Report) -> Document:
             *refusals(report.records),
             *timing(report),
             *reported(report),
+            *how_timed(report),
             *conditions(report),
             *reproduce(report),
         )

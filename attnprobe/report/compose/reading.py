@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from attnprobe.core.backend_fact import BackendFact
@@ -33,6 +34,12 @@ def experiments(report: Report) -> tuple[Record, ...]:
 def trainings(report: Report) -> tuple[Record, ...]:
     """Trials that asked whether a model learns with a backend."""
     return tuple(r for r in report.records if r.trial.question == "training")
+
+
+def judged(report: Report) -> Report:
+    """The report without the trials that look for a limit or a ratio: they may fail, and say so."""
+    kept = (r for r in report.records if r.trial.question not in ("fits", "compare"))
+    return replace(report, records=tuple(kept))
 
 
 def timed(report: Report) -> tuple[Record, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from attnprobe.core import units
 from attnprobe.core.outcome import Outcome, Refused
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
@@ -10,17 +9,15 @@ from attnprobe.known_bugs import QUESTION
 from attnprobe.report import plain
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import REFUSED_BY, cases, describe
-from attnprobe.report.compose.glyphs import BROKEN, REFUSED, REROUTED, RIGHT, WRONG, state
+from attnprobe.report.compose.fastest import fastest
+from attnprobe.report.compose.glyphs import BROKEN, REFUSED, REROUTED, RIGHT, WRONG
 from attnprobe.report.compose.symptoms import symptom
-from attnprobe.report.compose.timing import fastest, ranked
 from attnprobe.report.document import (
     Block,
     Bullets,
-    Column,
     Inline,
     Note,
     Span,
-    Table,
     code,
     codes,
     line,
@@ -29,26 +26,29 @@ from attnprobe.report.document import (
 
 def summary(report: Report) -> tuple[Block, ...]:
     """The verdict first, then each thing that is wrong in one line, then what to use."""
+    return (*findings(report), *fastest(report))
+
+
+def findings(report: Report) -> tuple[Block, ...]:
+    """The verdict first, then each thing that is wrong in one line."""
     blocks: list[Block] = []
     if not report.complete:
         blocks.append(Note("warning", line("The session did not finish: what follows is a part.")))
     blocks += [Note("note", line(text)) for text in report.notes]
-    findings = (
+    found = (
         *_wrong(report),
         *_broken(report),
         *_false_claims(report),
         *_refused_throughout(report),
         *_rerouted(report),
     )
-    blocks.append(_verdict(report, bool(findings)))
-    if findings:
-        blocks.append(Bullets(findings))
-    if table := _fastest(report):
-        blocks.append(table)
+    blocks.append(_verdict(report, bool(found)))
+    if found:
+        blocks.append(Bullets(found))
     return tuple(blocks)
 
 
-def _verdict(report: Report, findings: bool) -> Note:
+def _verdict(report: Report, found: bool) -> Note:
     if report.environment is not None and not report.environment.usable:
         why = report.environment.torch_error or "no reason was recorded"
         return Note("wrong", line(f"torch cannot be imported, so nothing could be run: {why}"))
@@ -57,7 +57,7 @@ def _verdict(report: Report, findings: bool) -> Note:
     names = tuple(dict.fromkeys([*(r.trial.backend for r in wrong), *facts]))
     if names:
         return Note("wrong", line("Wrong results from ", *codes(names), "."))
-    if findings:
+    if found:
         return Note("warning", line("No wrong result, but not all is as it is claimed."))
     right = reading.in_state(report.records, RIGHT)
     runs = [f for f in report.backends if f.fact == "runs"]
@@ -165,49 +165,3 @@ def _rerouted(report: Report) -> tuple[Inline, ...]:
         )
         for backend, same in by_backend.items()
     )
-
-
-def _fastest(report: Report) -> Table | None:
-    by_case = reading.grouped(reading.timed(report), lambda r: r.trial.case)
-    wrong = {r.trial.backend for r in reading.in_state(report.records, WRONG)}
-    # A forward that was timed because its backward was refused has no rivals in its own row.
-    whole = [c for c in by_case if c.passes != "fwd" or c.edit(passes="fwd+bwd") not in by_case]
-    rows = tuple(_choice(by_case[case], wrong) for case in whole)
-    names = ("timed case", "dtype", "fastest right", "pass", "ms", "peak", "remark")
-    columns = tuple(Column(n, "right" if n in ("ms", "peak") else "left") for n in names)
-    return Table(columns, rows) if rows else None
-
-
-def _choice(records: list[Record], wrong: set[str]) -> tuple[Inline, ...]:
-    case = records[0].trial.case
-    best = fastest(records)
-    head = (line(reading.case_name(case)), line(reading.dtype(case)))
-    if best is None:
-        return (*head, line(Span("none", "bad")), line(case.passes), line("-"), line("-"), line())
-    cost, memory = reading.cost(best), reading.timing(best)
-    assert cost is not None  # fastest() asks for it
-    peak = units.size(memory.peak_bytes) if memory and memory.peak_bytes is not None else "-"
-    time = units.milliseconds(cost.median, cost.low, cost.high)
-    facts = (line(code(best.trial.backend)), line(case.passes), line(time), line(peak))
-    return (*head, *facts, _remark(best, records, wrong))
-
-
-def _remark(best: Record, records: list[Record], wrong: set[str]) -> Inline:
-    cost = reading.cost(best)
-    assert cost is not None  # fastest() asks for it
-    parts = ["wrong in other cases"] if best.trial.backend in wrong else []
-    rivals = [(other, reading.cost(other)) for other in ranked(records) if other is not best]
-    as_fast = [
-        other.trial.backend
-        for other, theirs in rivals
-        if theirs is not None and state(other.outcome) is RIGHT and theirs.low <= cost.high
-    ]
-    parts += [f"as fast: {', '.join(as_fast)}"] if as_fast else []
-    for other, theirs in rivals:
-        if theirs is None:
-            continue
-        if other.trial.backend == "sdpa-default" and theirs.low > cost.high:
-            parts.append(f"sdpa-default takes {units.factor(theirs.median / cost.median)}")
-        if state(other.outcome) is WRONG and theirs.median < cost.median:
-            parts.append(f"faster but wrong: {other.trial.backend}")
-    return line("; ".join(parts))

@@ -1,0 +1,133 @@
+"""`attnprobe profile`: what does each backend cost, and is it right where it was timed?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnprobe import plan, profiles, survey
+from attnprobe.cli import options, views
+from attnprobe.cli.agree import agree
+from attnprobe.cli.output import next_step, say
+from attnprobe.cli.progress import Progress
+from attnprobe.core.report import Report
+from attnprobe.profiling import contestants, longest, questions, sweep
+from attnprobe.report import longest as found_longest
+from attnprobe.session.lines import Header
+from attnprobe.workload import Workload
+
+DEFAULT = "first-timing"
+
+
+def profile(
+    workload: options.Workload = DEFAULT,
+    backend: options.Backends = [],  # noqa: B006 - typer reads the default, nothing changes it
+    mask: options.Masks = [],  # noqa: B006 - as above
+    dtype: options.Dtypes = [],  # noqa: B006 - as above
+    sweeps: Annotated[
+        list[str],
+        typer.Option(
+            "--sweep",
+            metavar="FIELD=VALUES",
+            help="Every case at each value; repeats, as a grid. M=512..65536 doubles, "
+            "Mq=512..4096+512 steps, B=1,8,64 lists.",
+        ),
+    ] = [],  # noqa: B006 - as above
+    shape: Annotated[
+        str, typer.Option("--shape", metavar="B,Hq,Hkv,Mq,Mkv,K", help="Every case at this shape.")
+    ] = "",
+    target_ci: Annotated[
+        float,
+        typer.Option(
+            "--target-ci",
+            min=0.1,
+            max=20.0,
+            metavar="PERCENT",
+            help="Half width of the interval of a median at which sampling stops.",
+        ),
+    ] = 2.0,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Inputs may lie in the cache; else it is cold.")
+    ] = False,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="NAME",
+            help="Compare with this backend, in the same rounds; none compares nothing. "
+            "Default: what the workload's own code calls, else sdpa-default.",
+        ),
+    ] = "",
+    max_length: Annotated[
+        bool, typer.Option("--max-length", help="Search for the longest sequence that fits, too.")
+    ] = False,
+    budget: Annotated[
+        float, typer.Option("--budget", min=0.0, metavar="SECONDS", help="Stop measuring by then.")
+    ] = 0.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Run it however long it takes.")] = False,
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+    session: options.Session = "",
+    resume: options.Resume = False,
+    json: options.Json = "",
+    python: options.Python = "",
+) -> None:
+    """What does each backend cost? Time, memory and share of this machine's limits.
+
+    Forward, backward alone and both, with intervals; every number beside the verdict of the very case
+    that was timed. Exits 1 when a backend gave a wrong result.
+    """
+    wanted = profiles.load(workload)
+    how = questions.sampling(target_ci, warm)
+    swept = sweep.spread(_chosen(wanted, mask, dtype, shape), sweep.axes(sweeps))
+    asked = contestants.choose(swept.workload.calls, backend or wanted.backends, against)
+    path, mode = options.session_file(session, resume, "profile")
+    header = Header("profile", workload, seed)
+    with survey.opened(header, path, mode, python or None, Progress) as survey_:
+        here = survey.device(device, survey_.machine())
+        survey_.require(asked.backends)
+        for left_out in swept.left_out:
+            survey_.journal.note(f"left out of the sweep: {left_out}")
+        for number in wanted.reported:
+            survey_.journal.reported(number)
+        timed = asked.only(survey_.usable(asked.backends))
+        calls = plan.place(swept.workload, here, seed)
+        trials = questions.timings(calls, timed, how)
+        try:
+            agree(trials, survey_.journal.done, asked=not yes and not budget)
+        except BaseException:
+            if mode == "new":
+                path.unlink(missing_ok=True)  # nothing was measured; the name stays free
+            raise
+        say(f"session: {path}")
+        further = questions.Further(calls, timed)
+        survey_.time("timing", trials, budget or None, further)
+        if max_length:
+            left = max(0.0, budget - survey_.seconds) if budget else None
+            searches = longest.searches(calls, timed.backends)
+            survey_.search("longest sequence that fits", searches, here, left)
+        report = survey_.finish()
+    views.answer(report, json, survey_.journal.problem)
+    next_step(*_next(report, workload, path, sweeps))
+    raise typer.Exit(plan.verdict(report))
+
+
+def _chosen(workload: Workload, masks: list[str], dtypes: list[str], shape: str) -> Workload:
+    chosen = plan.choose(workload, masks, dtypes)
+    return plan.reshape(chosen, shape) if shape else chosen
+
+
+def _next(report: Report, workload: str, path: Path, swept: list[str]) -> list[str]:
+    """What is useful now: the script of what is wrong, else what was not asked yet."""
+    found = []
+    wrong = next((record.trial.id for record in report.records if plan.is_wrong(record)), "")
+    if wrong:
+        found.append(f"attnprobe repro {path} {wrong} -o repro.py")
+    if not swept:
+        field = "Mkv" if all(r.trial.case.Mq != r.trial.case.Mkv for r in report.records) else "M"
+        found.append(f"attnprobe profile {workload} --sweep {field}=512..8192")
+    elif not found_longest.longest(report):
+        found.append(f"attnprobe profile {workload} --max-length")
+    return [*found, f"attnprobe render {path} --format md"]
