@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attnprobe.core.case import Case
@@ -94,22 +95,29 @@ class Cost:
 
 def costs(report: Report) -> dict[Case, list[Cost]]:
     """Every timed case with its backends, right ones first and fastest first."""
-    timed = reading.timed(report)
+    timed = reading.grouped(reading.timed(report), lambda record: record.trial.case)
+    by_case = {case: {r.trial.backend: r for r in same} for case, same in timed.items()}
     versus = {_key(r): _versus(r) for r in report.records if r.trial.question == "compare"}
     weighed = {_key(r): reading.timing(r) for r in report.records if r.trial.question == "fits"}
-    asked = {_key(record): record for record in timed}
     found: dict[Case, dict[str, Cost]] = {}
-    for (case, backend), record in asked.items():
-        whole = case.edit(passes="fwd+bwd")
-        if case.passes == "fwd" and (whole, backend) in asked:
-            continue  # the backward was refused: it stands with the whole case
-        alone = case.edit(passes="fwd")
-        if not isinstance(record.outcome, Measured) and (alone, backend) in asked:
-            record = asked[alone, backend]
-        key = _key(record)
-        cost = Cost(case, record, versus.get(key), weighed.get(key))
-        found.setdefault(case, {})[backend] = cost
+    for case, same in by_case.items():
+        asked = _whole(case, by_case)
+        mine = found.setdefault(asked, {})
+        for backend, record in same.items():
+            if backend not in mine or isinstance(record.outcome, Measured):
+                key = _key(record)
+                mine[backend] = Cost(asked, record, versus.get(key), weighed.get(key))
     return {case: ranked(list(same.values())) for case, same in found.items()}
+
+
+def _whole(case: Case, by_case: Mapping[Case, Mapping[str, Record]]) -> Case:
+    """The case that was asked for: a forward may have been timed because its backward was refused."""
+    whole = case.edit(passes="fwd+bwd")
+    if case.passes != "fwd" or whole not in by_case:
+        return case
+    both = by_case[whole].keys() & by_case[case].keys()
+    asked_for = any(isinstance(by_case[whole][name].outcome, Measured) for name in both)
+    return case if asked_for else whole
 
 
 def ranked(same: list[Cost]) -> list[Cost]:

@@ -93,7 +93,7 @@ def test_help_imports_nothing_heavy(module: str):
 
 def test_an_unknown_command_gets_the_nearest():
     """A typing error exits 2 and names the command that was meant."""
-    wrong = run("profile")
+    wrong = run("profils")
     assert wrong.returncode == 2
     assert "profiles" in wrong.stderr
 

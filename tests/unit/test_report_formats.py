@@ -173,7 +173,7 @@ def test_html_needs_no_network_and_no_script() -> None:
 def test_the_same_numbers_stand_in_every_format() -> None:
     """Renderers decide nothing: every number of the text is in the page and in the Markdown."""
     document = compose.full(example.H200)
-    for number in ("0.168 [0.167,0.169]", "41.2x", "1.03 GiB (65.8x)", "936 TFLOP/s"):
+    for number in ("0.168 [0.167,0.169]", "41.2x", "1.03 GiB", "65.8x"):
         for shown in (terminal.text(document, 400), html.render(document, "t")):
             assert number in shown
         assert number.replace("[", "\\[").replace("]", "\\]") in markdown.render(document)

@@ -74,7 +74,7 @@ def _table(measured: Sequence[Cost]) -> Table:
         *(Column(name, "right") for name in numbers),
         Column("of limit"),
         Column("peak", "right"),
-        Column("floor", "right"),
+        Column("x least", "right"),
     )
     rows = tuple(_row(cost, [field for _, field in passes], bound) for cost in measured)
     caption = (

@@ -88,7 +88,9 @@ def _row(same: list[tuple[str, Record]]) -> tuple[Inline, ...]:
     """The first of texts that differ in the pass and in numbers alone."""
     texts = [text for text, _ in same]
     passes = dict.fromkeys(text.partition(": ")[0] for text in texts if _PASS.match(text))
-    words = _PASS.sub("", texts[0]) + (" (or alike)" if len(set(texts)) > len(passes) else "")
+    words = _PASS.sub("", texts[0]) + (
+        " (or alike)" if len(set(texts)) > max(1, len(passes)) else ""
+    )
     backends = dict.fromkeys(record.trial.backend for _, record in same)
     said = f"{', '.join(passes)}: {words}" if passes else words
     return line(said), codes(backends), line(cases([record for _, record in same]))
