@@ -232,7 +232,8 @@ def _empty_rows(subject: Subject) -> tuple[Failure, ...] | Skipped:
         return ()
     empty = nothing.lse_truth.isneginf()
     if bool(nothing.lse[empty].isneginf().all()) and not bool(nothing.out[empty].any()):
-        found = _judged([nothing, whole])  # the other rows are to blame
+        # the rows that attend keys of both are to blame
+        found = _judged([nothing, whole], "rows of which some have no keys, merged over 2 chunks,")
         return (found,) if found else ()
     out, lse = float(nothing.out[empty].flatten()[0]), float(nothing.lse[empty].flatten()[0])
     message = (
