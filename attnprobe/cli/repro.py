@@ -58,7 +58,7 @@ def repro(
             fix="--anyway writes the script nevertheless",
         )
     shrunk = "The case is as it was measured."
-    if not no_shrink and scripts.wrong(record):
+    if not no_shrink and scripts.wrong(record) and record.trial.question != "training":
         record, shrunk = _smaller(record, python or None, budget)
         say(shrunk)
     text = scripts.write(record, report, shrunk)

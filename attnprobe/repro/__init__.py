@@ -10,7 +10,7 @@ from attnprobe.core.outcome import Refused
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
 from attnprobe.errors import UsageError
-from attnprobe.repro import calls, ring
+from attnprobe.repro import calls, ring, training
 from attnprobe.repro.ending import ending
 from attnprobe.repro.find import find
 from attnprobe.repro.frame import script
@@ -38,9 +38,12 @@ def write(record: Record, report: Report, shrunk: str = "") -> str:
             why="attnprobe knows no way to say this case to it: " + "; ".join(outcome.reasons),
         )
     case = record.trial.case
-    if record.trial.question == "ring":
-        call, question = ring.ask(record)
-    else:
-        call, question = calls.write(case, record.trial.backend), ask(record)
+    match record.trial.question:
+        case "ring":
+            call, question = ring.ask(record)
+        case "training":
+            call, question = training.ask(record)
+        case _:
+            call, question = calls.write(case, record.trial.backend), ask(record)
     told = tell(record, report, call.package, shrunk)
     return script(case, call, told, question, ending(record))

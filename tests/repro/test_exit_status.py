@@ -127,10 +127,9 @@ def ended(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     ("body", "limit_s", "says", "shown"),
     [
         ("os.abort()", 60.0, "kills the process with SIGABRT", "makes the call: -6"),
-        ("os._exit(3)", 60.0, "kills the process", "makes the call: 3"),
         ("time.sleep(1000)", 3.0, "hangs", "none within"),
     ],
-    ids=["abort", "exit", "hang"],
+    ids=["abort", "hang"],
 )
 def test_a_call_that_takes_its_process_along(
     body: str, limit_s: float, says: str, shown: str, tmp_path: Path

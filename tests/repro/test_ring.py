@@ -56,19 +56,18 @@ class Changed(Backend):
         return replace(prepared, lse=lambda: self.change(lse()))
 
 
-@pytest.mark.parametrize("backend", ["eager", "sdpa-flash", "flex-eager"])
+@pytest.mark.parametrize("backend", ["sdpa-flash", "flex-eager"])
 @pytest.mark.parametrize(
     ("case", "change", "kind"),
     [
         (CASE, BASE_2, "lse_base"),
-        (CAUSAL, BASE_2, "lse_base"),
         (CAUSAL.edit(Hkv=2), BASE_2, "lse_base"),
         (CAUSAL, COARSE, "accuracy"),
         (CASE.edit(Mkv=130), HEADS_LAST, "lse_layout"),
         (CAUSAL, PADDED, "lse_layout"),
         (TALL, SHIFTED, "lse_empty"),
     ],
-    ids=["full", "causal", "grouped", "coarse", "heads last", "padded", "empty rows"],
+    ids=["full", "causal grouped", "coarse", "heads last", "padded", "empty rows"],
 )
 def test_a_wrong_log_sum_exp_is_shown(case: Case, change: str, kind: str, backend: str):
     """Status 1 with the change that attnprobe saw, 0 with the library's own log-sum-exp."""
