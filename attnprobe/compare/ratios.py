@@ -13,7 +13,6 @@ from attnprobe.compare.student import quantile
 from attnprobe.core.statistics import (
     CONFIDENCE,
     log_ratios,
-    median_interval,
     rank,
     rounds_needed,
 )
@@ -91,17 +90,21 @@ def _welch(errors: Sequence[float], freedoms: Sequence[int]) -> int:
 def paired(old: Sequence[float], new: Sequence[float], confidence: float) -> Ratio | str:
     """The ratio new / old of medians that were taken in turns; or why there is none.
 
+    Every turn has fresh processes and draws its own order, so that ratios of turns are independent and
+    the order statistics around their median hold as they are (core/statistics.py: `rank`).
+
     Args:
-        old: One median per turn, in seconds, in order.
+        old: One median per turn, in seconds.
         new: The same turns.
         confidence: How often such intervals hold the truth.
     """
-    logs = log_ratios(new, old)
-    interval = median_interval(logs, confidence)
-    if interval is None:
+    logs = sorted(log_ratios(new, old))
+    outside = rank(len(logs), confidence)
+    if not outside:
         needed = rounds_needed(confidence)
         return f"{len(logs)} turns were taken; {needed} are needed for so many comparisons"
-    return Ratio(exp(median(logs)), exp(interval[0]), exp(interval[1]), len(logs))
+    low, high = logs[outside - 1], logs[-outside]
+    return Ratio(exp(median(logs)), exp(low), exp(high), len(logs))
 
 
 def judged(ratio: Ratio, allowance: float) -> Verdict:
