@@ -66,6 +66,13 @@ def test_right_implementations_are_not_blamed(block: int, dtype: str) -> None:
     assert not blamed
 
 
+def test_logits_that_storage_moves_by_whole_units_are_not_blamed() -> None:
+    """Plain bfloat16 attention with logits of 150: off by 0.5 each."""
+    inputs = draw(1299, "bfloat16", top=200)
+    parity = verdict(of("cpu")["eager"].run(inputs), inputs, "unfused")
+    assert parity.verdict == "no_power"
+
+
 def forward_only(inputs: Inputs) -> Inputs:
     """The same inputs, no gradient asked for."""
     return replace(inputs, case=inputs.case.edit(passes="fwd"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attnprobe.device.numerics import formats
 from attnprobe.device.numerics.arithmetic import Arithmetic
 from attnprobe.device.reference import chunked
 from attnprobe.device.reference.scores import Logits, Scores, deviation, slope
@@ -113,7 +114,10 @@ class Tiles:
     def _stored(
         self, i: slice, k: Tensor, logits: Logits, tangent: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """One variance per stored step: product, scaling, (divide, tanh, multiply), addition."""
+        """One variance per stored step: product, scaling, (divide, tanh, multiply), addition.
+
+        Both are those of the probability rather than of the logit: `beyond_first_order`.
+        """
         scores = self.scores
         linear = logits.S0**2
         scaled = scores.against(scores.q[:, :, i] ** 2, k**2).mul_(scores.scale**2)
@@ -125,4 +129,22 @@ class Tiles:
         if logits.added is not None:
             finite = logits.S if logits.keep is None else logits.S.masked_fill(~logits.keep, 0.0)
             stored += finite**2
-        return stored, scaled
+        u = formats.of(scores.case.dtype).u
+        grown = beyond_first_order(self.level * u * ((stored + scaled) / 3.0).sqrt())
+        return stored * grown, scaled * grown
+
+
+def beyond_first_order(reach: Tensor) -> Tensor:
+    """What a logit's variance is multiplied with so that lambda sigma bounds the error of exp.
+
+    A logit that is off by up to x = lambda sigma moves its probability by up to a factor e^x - 1, not x.
+    They part where logits are large: in bfloat16 numbers above 128 are a whole apart.
+
+    Args:
+        reach: x, not negative.
+
+    Returns:
+        ((e^x - 1) / x)^2, 1 at 0. Beyond x = 40 no probability is evidence, and e^x would overflow.
+    """
+    x = reach.clamp(1e-9, 40.0)
+    return (torch.expm1(x) / x) ** 2
