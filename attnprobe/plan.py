@@ -12,7 +12,7 @@ from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record, Trial
-from attnprobe.device import laboratory
+from attnprobe.device import laboratory, modules
 from attnprobe.errors import UsageError
 from attnprobe.workload import Call, Workload
 
@@ -24,14 +24,14 @@ def trials(
 
     Args:
         calls: The cases and what each asks.
-        backends: Names.
+        backends: Names; a case that names a layer is asked of all variants of that layer instead.
         question: Asked of all of them, instead of what they ask themselves.
     """
     names = tuple(backends)
     return [
         Trial(call.case, backend, asked)
         for call in calls
-        for backend in names
+        for backend in (modules.variants(call.case.module) if call.case.module else names)
         for asked in ((question,) if question else call.ask)
     ]
 

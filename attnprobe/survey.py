@@ -152,7 +152,8 @@ class Survey:
         small: list[Trial] = []
         large: list[Trial] = []
         for trial in plain:
-            alone = estimate_bytes(trial.case, True) > SIDE_BY_SIDE_BYTES
+            case = trial.case  # a layer's weights and float64 reference may be large
+            alone = bool(case.module) or estimate_bytes(case, True) > SIDE_BY_SIDE_BYTES
             (large if alone else small).append(trial)
         enough = plan.is_wrong if fail_fast else session.never
         found: list[Record] = []

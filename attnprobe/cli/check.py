@@ -10,8 +10,9 @@ from attnprobe import known_bugs, plan, profiles, survey
 from attnprobe.cli import options, views
 from attnprobe.cli.output import next_step, say
 from attnprobe.cli.progress import Progress
-from attnprobe.device import backends
+from attnprobe.core.trial import Trial
 from attnprobe.errors import UsageError
+from attnprobe.profiling import contestants
 from attnprobe.session.lines import Header
 
 LEVELS = ("quick", "full", "training")
@@ -54,25 +55,30 @@ def check(
     refuses is not wrong.
     """
     published = published or only == ["known-bugs"]
-    names = backends.match(backend) if backend else backends.names()
     workload = _workload(workload, level)
     wanted = plan.choose(profiles.load(workload), mask, dtype, [] if published else only)
     if shape:
         wanted = plan.reshape(wanted, shape)
+    who = contestants.choose(wanted.calls, backend, contestants.NOBODY)
     path, mode = options.session_file(session, resume, "check")
     header = Header("check", workload, seed)
     with survey.opened(header, path, mode, python or None, Progress) as survey_:
         say(f"session: {path}")
         here = survey.device(device, survey_.machine())
-        survey_.require(names)
+        survey_.require(who.backends)
         if not published:
-            asked = plan.trials(plan.place(wanted, here, seed), names)
+            asked = [
+                Trial(call.case, name, question)
+                for call in plan.place(wanted, here, seed)
+                for name in who.of(call)
+                for question in call.ask
+            ]
             trained = [trial for trial in asked if trial.question == "training"]
             checked = [trial for trial in asked if trial.question != "training"]
             survey_.check("checking", checked, fail_fast=fail_fast)
             survey_.train("training", trained)
         if published or level == "full":
-            asked = known_bugs.trials(here, names if backend else None)
+            asked = known_bugs.trials(here, who.backends if backend else None)
             survey_.check("looking for known bugs", asked)
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)

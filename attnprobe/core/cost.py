@@ -17,7 +17,8 @@ from attnprobe.core.mask import Mask
 FLOPS_TEXT = (
     "A = attended (query, key) pairs over all sequences and query heads; "
     "forward 2A(K + Kv), backward 2A(3K + 2Kv): the five products S, dP, dV, dQ, dK, "
-    "S being recomputed; a multiply-add counts as 2, softmax and mask as nothing"
+    "S being recomputed; a multiply-add counts as 2, softmax and mask as nothing; a layer adds, per "
+    "real token and weight matrix, 2 x in x out forward and twice that backward"
 )
 """The formula of `flops` in words, for reports (Dao et al., arXiv:2205.14135, appendix B, without the
 usual halving for causal masks: pairs are counted exactly)."""
