@@ -97,6 +97,8 @@ class Parity:
         failures: Everything wrong, accuracy included.
         empty_rows: What rows without keys returned: zero, nan, mean-v, other; empty when there are none.
         unsaid: Why the verdict is none.
+        queries: How many queries were compared, over all sequences, when the case is too long to compare
+            all; gradients of keys and values are then those of a cotangent of these queries.
     """
 
     verdict: Verdict
@@ -106,3 +108,4 @@ class Parity:
     failures: tuple[Failure, ...] = ()
     empty_rows: str = ""
     unsaid: str = ""
+    queries: int | None = None

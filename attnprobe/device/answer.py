@@ -76,7 +76,7 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Measured:
     """Held against the reference; to be called inside `prepared.around()`."""
     subject.announce("forward")
     try:
-        launched = subject.launch(prepared)
+        launched = subject.launch(prepared, remembered.judged(trial.case))
     except Malformed as wrong:
         return Measured(prepared.form, Parity("fail", subject.contract, failures=(wrong.failure,)))
     subject.announce("reference")
@@ -105,7 +105,9 @@ def _against(trial: Trial, subject: Subject, prepared: Prepared, found: Measured
     try:
         theirs = other.prepare()
         with theirs.around():
-            judged = _verdict(other, theirs, other.launch(theirs).outputs)
+            judged = _verdict(
+                other, theirs, other.launch(theirs, remembered.judged(trial.case)).outputs
+            )
     except Declined as declined:
         return replace(
             found, versus=_withheld(trial, f"refused: {'; '.join(declined.refused.reasons)}")
@@ -175,7 +177,10 @@ def _too_large(case: Case, backend: Backend) -> Refused | None:
 def _verdict(subject: Subject, prepared: Prepared, outputs: Outputs) -> Parity:
     truth = remembered.truth(subject.case)
     convention = subject.backend.empty_rows
-    parity = judge_under(convention, outputs, subject.inputs, truth, subject.contract)
+    given = remembered.judged(subject.case)
+    parity = judge_under(convention, outputs, given, truth, subject.contract)
+    if truth.index is not None:
+        parity = replace(parity, queries=len(truth.index))
     complaints = prepared.complaints()
     if not complaints:
         return parity

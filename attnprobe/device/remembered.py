@@ -22,12 +22,29 @@ def inputs(case: Case) -> Inputs:
 
 @lru_cache(maxsize=REMEMBERED)
 def truth(case: Case) -> reference.Reference:
-    """The reference of a case."""
-    return reference.compute(inputs(case))
+    """The reference of a case; of a long one for some queries, and what flows back from them."""
+    return reference.compute(judged(case), reference.queries(case))
+
+
+def judged(case: Case) -> Inputs:
+    """What a verdict is about: the tensors of a case.
+
+    The cotangent of a long one is that of the queries which its reference holds, and 0 elsewhere.
+    """
+    rows = reference.queries(case)
+    return inputs(case) if rows is None else _sparse(case)
+
+
+@lru_cache(maxsize=1)
+def _sparse(case: Case) -> Inputs:
+    rows = reference.queries(case)
+    assert rows is not None  # asked by `judged`
+    return reference.sparse(inputs(case), rows)
 
 
 def forget() -> None:
     """Drops all of it, and the memory it holds; layers' too."""
     inputs.cache_clear()
     truth.cache_clear()
+    _sparse.cache_clear()
     layers.forget()

@@ -224,7 +224,7 @@ def test_the_reference_is_computed_once_for_all_backends(monkeypatch: pytest.Mon
     remembered.forget()
     calls = []
     compute = reference.compute
-    monkeypatch.setattr(reference, "compute", lambda i: calls.append(i) or compute(i))
+    monkeypatch.setattr(reference, "compute", lambda i, r: calls.append(i) or compute(i, r))
     for backend in ("eager", "sdpa-math", "sdpa-flash"):
         ask(backend, CASE.edit(seed=77))
     assert len(calls) == 1

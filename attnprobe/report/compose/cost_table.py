@@ -104,7 +104,10 @@ def verdict(cost: Cost) -> Inline:
     """Glyph and word for what the parity of this very case says."""
     found = cost.state
     alone = ", forward only" if cost.forward_alone else ""
-    return line(Span(f"{found.glyph} {_VERDICTS[found]}{alone}", found.tone))
+    outcome = cost.record.outcome
+    parity = outcome.parity if isinstance(outcome, Measured) else None
+    part = f", {parity.queries} queries" if parity and parity.queries else ""
+    return line(Span(f"{found.glyph} {_VERDICTS[found]}{alone}{part}", found.tone))
 
 
 def milliseconds(found: Duration | None) -> str:
