@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attnprobe import survey, upgrade
 from attnprobe.cli import options, views
-from attnprobe.cli.output import emit, next_step, save, say
+from attnprobe.cli.output import emit, next_step, save
 from attnprobe.cli.progress import Progress
 from attnprobe.compare import compare
 from attnprobe.compare.regressions import KINDS, regressions
@@ -19,18 +19,21 @@ from attnprobe.report.compose.compare import compare as composed
 from attnprobe.session.lines import Header
 from attnprobe.survey import Survey
 
-Measure = Callable[[Survey], Sequence[Record]]
-"""What the command does with one interpreter: opens its device, measures, and gives what it timed."""
+Measure = Callable[[Survey, Path, "float | None"], Sequence[Record]]
+"""What a command asks of one interpreter, with its session's file and seconds to spend: its records."""
+
+_SHARE = 0.3
+"""Of the budget, for measuring each interpreter; the turns get what is left."""
 
 
 def both(
     pythons: Sequence[str],
     header: Header,
     measure: Measure,
-    *,
+    device: str,
     session: str,
     resume: bool,
-    budget_s: float | None = None,
+    budget_s: float | None,
 ) -> tuple[Report, Report]:
     """Measures with each interpreter, then lets them take turns with what both timed.
 
@@ -38,9 +41,10 @@ def both(
         pythons: OLD and NEW.
         header: Of both sessions.
         measure: The command itself.
+        device: auto, cpu or cuda.
         session: `x.jsonl` names x-old.jsonl and x-new.jsonl; empty names new files for temporary things.
         resume: Whether the sessions are gone on with.
-        budget_s: Seconds for all of it; the turns get what measuring leaves.
+        budget_s: Seconds for all of it; None takes as long as it takes.
 
     Raises:
         UsageError: Not two interpreters, or they would measure on two devices.
@@ -57,8 +61,15 @@ def both(
         survey.opened(header, paths[0], mode, pythons[0], Progress) as old,
         survey.opened(header, paths[1], mode, pythons[1], Progress) as new,
     ):
-        say(f"sessions: {paths[0]} (OLD) and {paths[1]} (NEW)")
-        before, after = _side("OLD", old, measure(old)), _side("NEW", new, measure(new))
+        within = None if budget_s is None else _SHARE * budget_s
+        try:
+            _require_one_device(device, old, new)
+            before = _side("OLD", old, measure(old, paths[0], within))
+        except UsageError:
+            for path in paths if mode == "new" else ():
+                path.unlink(missing_ok=True)  # nothing was measured; the names stay free
+            raise
+        after = _side("NEW", new, measure(new, paths[1], within))
         left = None if budget_s is None else budget_s - old.seconds
         with Progress("taking turns") as progress:
             taken = upgrade.take_turns(before, after, progress, seed=header.seed, budget_s=left)
@@ -75,6 +86,22 @@ def both(
         raise UnusableHost("a session could not be saved", why=problem, fix="use --session FILE")
     next_step(f"attnprobe compare {paths[0]} {paths[1]} --format md")
     return reports
+
+
+def _require_one_device(asked: str, old: Survey, new: Survey) -> None:
+    """Makes sure that both interpreters are there and measure on the same kind of device.
+
+    Raises:
+        UsageError: They do not, or one is no interpreter.
+        UnusableHost: There is no such device.
+    """
+    before, after = (survey.device(asked, of.machine()) for of in (old, new))
+    if before != after:
+        raise UsageError(
+            f"OLD would measure on {before} and NEW on {after}",
+            why="torch sees a GPU in one of the two environments alone",
+            fix="--device cpu measures both on the CPU; `attnprobe info --python PATH` says why",
+        )
 
 
 def _side(name: str, of: Survey, records: Sequence[Record]) -> upgrade.Side:

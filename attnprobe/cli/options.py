@@ -74,6 +74,14 @@ Python = Annotated[
         help="Diagnose this interpreter, into which nothing is installed.",
     ),
 ]
+Pythons = Annotated[
+    list[str],
+    typer.Option(
+        "--python",
+        metavar="PATH",
+        help="As for other commands; given twice, OLD and NEW take turns and are compared.",
+    ),
+]
 
 
 def session_file(given: str, resume: bool, command: str) -> tuple[Path, Mode]:

@@ -10,9 +10,11 @@ import typer
 from attnprobe import plan, profiles, survey
 from attnprobe.cli import options, views
 from attnprobe.cli.agree import agree
+from attnprobe.cli.both import answer, both
 from attnprobe.cli.output import next_step, say
 from attnprobe.cli.progress import Progress
 from attnprobe.core.report import Report
+from attnprobe.core.trial import Record
 from attnprobe.profiling import contestants, longest, questions, sweep
 from attnprobe.report import longest as found_longest
 from attnprobe.session.lines import Header
@@ -72,42 +74,50 @@ def profile(
     session: options.Session = "",
     resume: options.Resume = False,
     json: options.Json = "",
-    python: options.Python = "",
+    python: options.Pythons = [],  # noqa: B006 - as above
 ) -> None:
     """What does each backend cost? Time, memory and share of this machine's limits.
 
     Forward, backward alone and both, with intervals; every number beside the verdict of the very case
-    that was timed. Exits 1 when a backend gave a wrong result.
+    that was timed. Exits 1 when a backend gave a wrong result; with two interpreters, when NEW is worse.
     """
     wanted = profiles.load(workload)
     how = questions.sampling(target_ci, warm)
     swept = sweep.spread(_chosen(wanted, mask, dtype, shape), sweep.axes(sweeps))
     asked = contestants.choose(swept.workload.calls, backend or wanted.backends, against)
-    path, mode = options.session_file(session, resume, "profile")
     header = Header("profile", workload, seed)
-    with survey.opened(header, path, mode, python or None, Progress) as survey_:
-        here = survey.device(device, survey_.machine())
-        survey_.require(asked.backends)
+
+    def measure(of: survey.Survey, file: Path, within: float | None) -> list[Record]:
+        """What is asked of one interpreter, in so many seconds."""
+        here = survey.device(device, of.machine())
+        of.require(asked.backends)
         for left_out in swept.left_out:
-            survey_.journal.note(f"left out of the sweep: {left_out}")
+            of.journal.note(f"left out of the sweep: {left_out}")
         for number in wanted.reported:
-            survey_.journal.reported(number)
-        timed = asked.only(survey_.usable(asked.backends))
+            of.journal.reported(number)
+        timed = asked.only(of.usable(asked.backends))
         calls = plan.place(swept.workload, here, seed)
         trials = questions.timings(calls, timed, how)
         try:
-            agree(trials, survey_.journal.done, asked=not yes and not budget)
+            agree(trials, of.journal.done, asked=not yes and not budget)
         except BaseException:
-            if mode == "new":
-                path.unlink(missing_ok=True)  # nothing was measured; the name stays free
+            if not resume:
+                file.unlink(missing_ok=True)  # nothing was measured; the name stays free
             raise
-        say(f"session: {path}")
-        further = questions.Further(calls, timed)
-        survey_.time("timing", trials, budget or None, further)
+        say(f"session: {file}")
+        found = of.time("timing", trials, within, questions.Further(calls, timed))
         if max_length:
-            left = max(0.0, budget - survey_.seconds) if budget else None
+            left = None if within is None else max(0.0, within - of.seconds)
             searches = longest.searches(calls, timed.backends)
-            survey_.search("longest sequence that fits", searches, here, left)
+            of.search("longest sequence that fits", searches, here, left)
+        return found
+
+    if len(python) > 1:
+        reports = both(python, header, measure, device, session, resume, budget or None)
+        raise typer.Exit(answer(reports, json))
+    path, mode = options.session_file(session, resume, "profile")
+    with survey.opened(header, path, mode, "".join(python) or None, Progress) as survey_:
+        measure(survey_, path, budget or None)
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)
     next_step(*_next(report, workload, path, sweeps))

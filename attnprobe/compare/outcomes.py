@@ -13,7 +13,11 @@ memory, or its package cannot be imported."""
 
 MEMORY_SHARE = 0.01
 MEMORY_BYTES = 64 * 2**10
-"""Peaks are counted, not sampled, so what exceeds both of these is a change and no noise."""
+"""An allocator's peaks are counted, not sampled: what exceeds both of these is a change and no noise."""
+
+RESIDENT_BYTES = 2 * 2**20
+"""In place of `MEMORY_BYTES` where the peak is of the resident set: pages of stacks and small blocks are
+in it, up to a mebibyte in each of two readings (device/measure/resident.py)."""
 
 
 def standing(outcome: Outcome) -> Standing:
@@ -71,7 +75,8 @@ def memory(old: Outcome, new: Outcome) -> Memory | str | None:
         return None
     if before.memory != after.memory:
         return f"peak_bytes: taken otherwise ({before.memory}; now {after.memory})"
-    moved = after.peak_bytes - before.peak_bytes
-    if abs(moved) <= max(MEMORY_SHARE * before.peak_bytes, MEMORY_BYTES):
-        return Memory(before.peak_bytes, after.peak_bytes, "same")
-    return Memory(before.peak_bytes, after.peak_bytes, "more" if moved > 0 else "less")
+    how, moved = after.memory, after.peak_bytes - before.peak_bytes
+    least = RESIDENT_BYTES if "resident" in how else MEMORY_BYTES
+    if abs(moved) <= max(MEMORY_SHARE * before.peak_bytes, least):
+        return Memory(before.peak_bytes, after.peak_bytes, "same", how)
+    return Memory(before.peak_bytes, after.peak_bytes, "more" if moved > 0 else "less", how)

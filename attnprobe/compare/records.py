@@ -63,11 +63,19 @@ class Speed:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak memory over the inputs, before and after, in bytes."""
+    """Peak memory over the inputs, before and after, in bytes.
+
+    Args:
+        old: Before.
+        new: After.
+        verdict: What can be said of NEW.
+        how: How both were taken.
+    """
 
     old: int
     new: int
     verdict: Literal["more", "less", "same"]
+    how: str = ""
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,14 @@ def test_peaks_move_beyond_a_percent_and_64_kib(old, new, verdict):
     assert pair(measured(peak_bytes=old), measured(peak_bytes=new)).memory.verdict == verdict
 
 
+def test_resident_sets_move_beyond_their_noise():
+    """1.5 MiB more is nothing in a resident set and a change in what an allocator handed out."""
+    grown = (32 * 2**20, 32 * 2**20 + 3 * 2**19)
+    for how, verdict in (("peak resident set of a fresh process", "same"), ("allocator", "more")):
+        old, new = (measured(peak_bytes=peak, memory=how) for peak in grown)
+        assert pair(old, new).memory.verdict == verdict
+
+
 def test_peaks_taken_otherwise_are_not_compared():
     """Peak memory by two methods is two quantities."""
     found = pair(measured(), measured(memory="resident set"))

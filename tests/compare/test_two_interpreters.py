@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attnprobe import session
+from attnprobe.cli import main
 from attnprobe.cli.both import both
 from attnprobe.compare import compare
 from attnprobe.core.case import Case
@@ -44,6 +45,24 @@ def python(path: Path, **variables: str) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize(
+    ("pythons", "words"),
+    [
+        (("a", "b", "c"), "--python is given 3 times"),
+        (("/nowhere/python", sys.executable), "/nowhere/python"),
+        ((sys.executable, "/nowhere/python"), "/nowhere/python"),
+    ],
+)
+def test_bad_interpreters_are_one_message(tmp_path, capsys, pythons, words):
+    """Exit 2 before anything is measured, and the names of the sessions stay free."""
+    given = [part for python in pythons for part in ("--python", python)]
+    with pytest.raises(SystemExit) as left:
+        main(["profile", "--device", "cpu", "--session", str(tmp_path / "s.jsonl"), *given])
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
 @pytest.mark.slow
 def test_what_is_slower_is_found(tmp_path, monkeypatch):
     """One kernel is the same in both, the other takes two milliseconds in NEW; the files say so again.
@@ -55,14 +74,14 @@ def test_what_is_slower_is_found(tmp_path, monkeypatch):
     names = [f"{tmp_path}/kernel.py:{function}" for function in ("same", "slowed")]
     trials = [Trial(CASE, name, "time", Sampling(budget_s=0.1)) for name in names]
 
-    def measure(of):
+    def measure(of, file, within):
         of.machine()
         of.require(names)
         return of.time("timing", trials)
 
     pythons = python(tmp_path / "a"), python(tmp_path / "b", SLOWED_S="0.002")
     where = str(tmp_path / "s.jsonl")
-    reports = both(pythons, Header("profile", "w"), measure, session=where, resume=False)
+    reports = both(pythons, Header("profile", "w"), measure, "cpu", where, False, None)
     read = [session.load(tmp_path / f"s-{side}.jsonl") for side in ("old", "new")]
     for found in (compare(*reports), compare(*read)):
         verdicts = {

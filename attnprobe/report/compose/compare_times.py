@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attnprobe.compare.outcomes import MEMORY_BYTES, MEMORY_SHARE
+import re
+
+from attnprobe.compare.outcomes import MEMORY_BYTES, MEMORY_SHARE, RESIDENT_BYTES
 from attnprobe.compare.records import Comparison, Pair, Speed
 from attnprobe.core import units
 from attnprobe.report.compose import reading
@@ -25,6 +27,7 @@ from attnprobe.report.document import (
     line,
 )
 
+_HOW = re.compile("[:,;]")
 _PASSES = {"fwd_s": "fwd", "bwd_s": "bwd", "fwd_bwd_s": "fwd+bwd"}
 Row = tuple[Pair, Speed]
 
@@ -83,7 +86,9 @@ def memory(found: Comparison) -> tuple[Block, ...]:
     moved = [(pair, peak) for pair, peak in known if peak.verdict != "same"]
     if not known:
         return ()
-    beyond = f"more than {MEMORY_SHARE:.0%} and {units.size(MEMORY_BYTES)}"
+    resident = any("resident" in peak.how for _, peak in known)
+    also = f" (resident sets: {units.size(RESIDENT_BYTES)})" if resident else ""
+    beyond = f"more than {MEMORY_SHARE:.0%} and {units.size(MEMORY_BYTES)}{also}"
     if not moved:
         words = f"None of {len(known)} peaks moved by {beyond}."
         return (Heading("Memory"), Paragraph(line(words)))
@@ -100,10 +105,11 @@ def memory(found: Comparison) -> tuple[Block, ...]:
                 Span(peak.verdict, "bad" if peak.verdict == "more" else "good"),
                 _share(peak.old, peak.new),
             ),
+            line(_HOW.split(peak.how)[0]),
         )
         for pair, peak in moved
     )
-    names = ("backend", "case", "dtype", "OLD", "NEW", "verdict")
+    names = ("backend", "case", "dtype", "OLD", "NEW", "verdict", "read from")
     columns = tuple(Column(each, "right" if each in ("OLD", "NEW") else "left") for each in names)
     caption = line(f"{len(moved)} of {len(known)} peaks moved by {beyond}.")
     return (Heading("Memory"), Table(columns, rows, caption))
