@@ -42,8 +42,9 @@ def independent(values: Sequence[float]) -> int:
     median is all that an interval by order statistics rests on, so it is the autocorrelations r of
     that sign that count: n / (1 + 2 sum of r), summed in pairs of lags while a pair is positive, beyond
     which they are noise (Geyer, Practical Markov Chain Monte Carlo, Statistical Science 7, 1992,
-    section 3.3: the initial positive sequence). Each r is estimated about the sample's own median,
-    which costs 1 / n on average, given back here.
+    section 3.3: the initial positive sequence). Signs about the sample's own median are correlated by
+    chance, -1 / (n - 1) on average over all their orders where they are balanced: each r is taken from
+    there.
 
     Simulated: of 40 values with AR(1) correlation 0, 0.3, 0.6 and 0.8, intervals miss the median in
     2%, 3%, 7% and 12%; with the first lag alone, where 2 / sqrt(n) counts as chance, it was 4%, 8%, 15%
@@ -54,10 +55,11 @@ def independent(values: Sequence[float]) -> int:
     variance = sum(sign * sign for sign in signs)
     if not variance:
         return n
+    chance = (sum(signs) ** 2 - variance) / (variance * (n - 1))
 
     def r(lag: int) -> float:
         products = sum(a * b for a, b in zip(signs, signs[lag:], strict=False))
-        return products / variance * n / (n - lag) + 1 / n
+        return products / variance * n / (n - lag) - chance
 
     if r(1) <= 0:
         return n
