@@ -239,8 +239,8 @@ def main() -> int:
         f"different (at most {MOST_DIFFERENT:.0%})"
     )
     print(
-        f"{'PASS' if sharp else 'FAIL'}: {len(narrow)} of {len(slower)} comparisons with the slower self "
-        f"reached +-{TARGET:.0%}, {found:.1%} of these found it (at least {LEAST_FOUND:.0%})"
+        f"{'PASS' if sharp else 'FAIL'}: {len(narrow)} of {len(slower)} comparisons with the slower "
+        f"self reached +-{TARGET:.0%}, {found:.1%} of these found it (at least {LEAST_FOUND:.0%})"
     )
     return int(not (calm and sharp))
 
