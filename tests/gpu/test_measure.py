@@ -1,5 +1,11 @@
 """On a CUDA device: events time the GPU, memory is the allocator's, and kernels have their names."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -7,10 +13,13 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from attnprobe.core import cost
 from attnprobe.core.sampling import Sampling
+from attnprobe.core.trial import Trial
 from attnprobe.device.measure import compare, measure, memory, observe, passes, unexpected
 from attnprobe.device.measure.clocks import Call, CudaClock
 from attnprobe.device.measure.cold import cache_bytes, flusher
 from attnprobe.device.measure.roofline import rates
+from attnprobe.telemetry import Attended
+from attnprobe.worker.host import Worker
 from tests.measure.attention import Attention, calls_of, kept_cold, small
 
 pytestmark = [
@@ -188,3 +197,55 @@ def test_a_slow_down_of_three_percent_is_found(clock):
         for seed in range(10)
     ]
     assert verdicts.count("slower") >= 9
+
+
+BUSY = """
+import os, pathlib, sys, torch
+a = torch.randn(4096, 4096, device="cuda")
+torch.mm(a, a); torch.cuda.synchronize()
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+while os.getppid():
+    torch.mm(a, a); torch.cuda.synchronize()
+"""
+
+
+@pytest.fixture
+def neighbour(tmp_path):
+    """A process that is not ours (its parent has gone) and computes on the same GPU."""
+    told = tmp_path / "pid"
+    script = tmp_path / "busy.py"
+    script.write_text(BUSY)
+    subprocess.run(["sh", "-c", f"{sys.executable} {script} {told} &"], check=True)
+    until = time.monotonic() + 60
+    while not (told.exists() and told.read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    time.sleep(1.5)  # the driver counts activity over periods of up to a second
+    yield
+    os.kill(int(told.read_text()), signal.SIGKILL)
+
+
+def timed(case):
+    with Worker() as worker:
+        return Attended(worker).trial(Trial(case, "sdpa-flash", "time"), 60.0)
+
+
+def test_a_timed_trial_has_the_conditions_of_this_gpu():
+    """Clocks, power and temperature in their units; nobody else on it; about a second in all."""
+    case, _ = cuda_case()
+    record = timed(case)
+    gpu = record.outcome.timing.conditions.gpu
+    assert 300 <= gpu.sm_clock_mhz.median <= gpu.sm_clock_max_mhz
+    assert 20 <= gpu.power_w.median <= 1.1 * gpu.power_limit_w
+    assert 10 <= gpu.temperature_c.median <= 100
+    assert gpu.neighbours == ()
+    assert record.outcome.timing.withheld == ()
+    assert record.phases["time"] <= 1.0, record.phases
+
+
+def test_a_busy_neighbour_withholds_the_times_and_is_named(neighbour):
+    """NVML, /proc and the judgement together."""
+    case, _ = cuda_case()
+    found = timed(case).outcome.timing
+    assert found.fwd_s is None
+    assert "the GPU was shared with python" in found.withheld[0], (found.withheld, found.conditions)
