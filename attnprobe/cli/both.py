@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from attnprobe import session as sessions
 from attnprobe import survey, upgrade
 from attnprobe.cli import options, views
 from attnprobe.cli.output import emit, next_step, save
@@ -34,8 +35,9 @@ def both(
     session: str,
     resume: bool,
     budget_s: float | None,
-) -> tuple[Report, Report]:
-    """Measures with each interpreter, then lets them take turns with what both timed.
+    json: str,
+) -> int:
+    """Measures with each interpreter, lets them take turns with what both timed, and compares.
 
     Args:
         pythons: OLD and NEW.
@@ -45,9 +47,14 @@ def both(
         session: `x.jsonl` names x-old.jsonl and x-new.jsonl; empty names new files for temporary things.
         resume: Whether the sessions are gone on with.
         budget_s: Seconds for all of it; None takes as long as it takes.
+        json: Where the comparison's JSON goes: a file, `-` for stdout alone, or empty.
+
+    Returns:
+        The exit code: 1 when NEW is worse.
 
     Raises:
         UsageError: Not two interpreters, or they would measure on two devices.
+        UnusableHost: A file could not be written; the comparison is on stdout.
         Interrupted: Ctrl-C; both sessions hold everything until then.
     """
     if len(pythons) != 2:
@@ -57,35 +64,55 @@ def both(
         )
     stem, mode = options.session_file(session, resume, header.command)
     paths = [stem.with_name(f"{stem.stem}-{side}{stem.suffix}") for side in ("old", "new")]
-    with (
-        survey.opened(header, paths[0], mode, pythons[0], Progress) as old,
-        survey.opened(header, paths[1], mode, pythons[1], Progress) as new,
-    ):
-        within = None if budget_s is None else _SHARE * budget_s
-        try:
-            _require_one_device(device, old, new)
-            before = _side("OLD", old, measure(old, paths[0], within))
-        except UsageError:
-            for path in paths if mode == "new" else ():
-                path.unlink(missing_ok=True)  # nothing was measured; the names stay free
-            raise
-        after = _side("NEW", new, measure(new, paths[1], within))
-        left = None if budget_s is None else budget_s - old.seconds
-        with Progress("taking turns") as progress:
-            taken = upgrade.take_turns(before, after, progress, seed=header.seed, budget_s=left)
-        for side, records in ((old, taken.old), (new, taken.new)):
-            for record in records:
-                side.journal.record(record)
-            for note in taken.notes:
-                side.journal.note(note)
-        if taken.interrupted is not None:
-            raise taken.interrupted
-        reports = old.finish(), new.finish()
-        problem = old.journal.problem or new.journal.problem
+    made = [path for path in paths if not path.exists()]
+    try:
+        with (
+            survey.opened(header, paths[0], mode, pythons[0], Progress) as old,
+            survey.opened(header, paths[1], mode, pythons[1], Progress) as new,
+        ):
+            _measure((old, new), paths, measure, device, budget_s)
+    except UsageError:
+        for path in made:
+            if path.exists() and not sessions.load(path).records:
+                path.unlink()  # nothing was measured; the name stays free
+        raise
+    reports = old.journal.report, new.journal.report
+    worse = _answer(reports, json)
+    problem = old.journal.problem or new.journal.problem
     if problem:
         raise UnusableHost("a session could not be saved", why=problem, fix="use --session FILE")
     next_step(f"attnprobe compare {paths[0]} {paths[1]} --format md")
-    return reports
+    return worse
+
+
+def _measure(
+    surveys: tuple[Survey, Survey],
+    paths: Sequence[Path],
+    measure: Measure,
+    device: str,
+    budget_s: float | None,
+) -> None:
+    """One after the other, then in turns; everything goes into the two sessions."""
+    _require_one_device(device, *surveys)
+    within = None if budget_s is None else _SHARE * budget_s
+    old, new = (
+        _side(name, of, measure(of, path, within))
+        for name, of, path in zip(("OLD", "NEW"), surveys, paths, strict=True)
+    )
+    left = None if budget_s is None else budget_s - surveys[0].seconds
+    with Progress("taking turns") as progress:
+        taken = upgrade.take_turns(
+            old, new, progress, seed=surveys[0].journal.report.seed, budget_s=left
+        )
+    for of, records in zip(surveys, (taken.old, taken.new), strict=True):
+        for record in records:
+            of.journal.record(record)
+        for note in taken.notes:
+            of.journal.note(note)
+    if taken.interrupted is not None:
+        raise taken.interrupted
+    for of in surveys:
+        of.finish()
 
 
 def _require_one_device(asked: str, old: Survey, new: Survey) -> None:
@@ -111,13 +138,8 @@ def _side(name: str, of: Survey, records: Sequence[Record]) -> upgrade.Side:
     return upgrade.Side(name, of.worker.trial, of.worker.retire, known)
 
 
-def answer(reports: tuple[Report, Report], json: str) -> int:
-    """Prints the comparison, its JSON where that is wanted; the exit code.
-
-    Args:
-        reports: OLD and NEW.
-        json: A file, `-` for stdout alone, or empty.
-    """
+def _answer(reports: tuple[Report, Report], json: str) -> int:
+    """Prints the comparison, and its JSON where that is wanted; 1 when NEW is worse."""
     found = compare(*reports)
     data = json_view.dumps(compare_json.compare(found))
     if json == "-":

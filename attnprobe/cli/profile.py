@@ -10,7 +10,7 @@ import typer
 from attnprobe import plan, profiles, survey
 from attnprobe.cli import options, views
 from attnprobe.cli.agree import agree
-from attnprobe.cli.both import answer, both
+from attnprobe.cli.both import both
 from attnprobe.cli.output import next_step, say
 from attnprobe.cli.progress import Progress
 from attnprobe.core.report import Report
@@ -113,8 +113,8 @@ def profile(
         return found
 
     if len(python) > 1:
-        reports = both(python, header, measure, device, session, resume, budget or None)
-        raise typer.Exit(answer(reports, json))
+        within = budget or None
+        raise typer.Exit(both(python, header, measure, device, session, resume, within, json))
     path, mode = options.session_file(session, resume, "profile")
     with survey.opened(header, path, mode, "".join(python) or None, Progress) as survey_:
         measure(survey_, path, budget or None)

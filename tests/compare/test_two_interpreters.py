@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from json import load
 from pathlib import Path
 
 import pytest
@@ -80,14 +81,13 @@ def test_what_is_slower_is_found(tmp_path, monkeypatch):
         return of.time("timing", trials)
 
     pythons = python(tmp_path / "a"), python(tmp_path / "b", SLOWED_S="0.002")
-    where = str(tmp_path / "s.jsonl")
-    reports = both(pythons, Header("profile", "w"), measure, "cpu", where, False, None)
-    read = [session.load(tmp_path / f"s-{side}.jsonl") for side in ("old", "new")]
-    for found in (compare(*reports), compare(*read)):
-        verdicts = {
-            pair.new.trial.backend.rpartition(":")[2]: pair.speeds[0] for pair in found.pairs
-        }
-        assert all(speed.paired for speed in verdicts.values())
-        assert verdicts["slowed"].verdict == "slower"
-        assert verdicts["slowed"].new_s >= 0.002
-        assert verdicts["same"].ratio.median == pytest.approx(1.0, rel=0.2)
+    file, json = tmp_path / "s.jsonl", tmp_path / "c.json"
+    header = Header("profile", "w")
+    assert both(pythons, header, measure, "cpu", str(file), False, None, str(json)) == 1
+    found = compare(*(session.load(tmp_path / f"s-{side}.jsonl") for side in ("old", "new")))
+    speeds = {pair.new.trial.backend.rpartition(":")[2]: pair.speeds[0] for pair in found.pairs}
+    assert all(speed.paired for speed in speeds.values())
+    assert speeds["slowed"].verdict == "slower"
+    assert speeds["slowed"].new_s >= 0.002
+    assert speeds["same"].ratio.median == pytest.approx(1.0, rel=0.2)
+    assert load(json.open())["summary"]["times"]["slower"] >= 1
