@@ -9,6 +9,7 @@ from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.numerics.judge import judge
 from attnprobe.device.reference import compute
 from tests.numerics.random_cases import draw
+from tests.numerics.right_backends import eager
 from tests.numerics.simulator import Simulator
 
 
@@ -55,3 +56,10 @@ def test_equal_probabilities_round_alike() -> None:
         inputs = draw(700 + seed, "bfloat16", kind="none", family="small", top=300)
         parity = judge(from_stored(inputs), inputs, compute(inputs), "mem_efficient")
         assert parity.verdict != "fail", parity.failures
+
+
+def test_the_exponential_of_a_large_error_is_not_linear() -> None:
+    """Logits of 30 stored in bfloat16 err by more than a tenth: P moves by exp of that, minus 1."""
+    inputs = draw(7012, "bfloat16", top=200)
+    assert inputs.case.name == "large/bias-11MN"
+    assert judge(eager(inputs), inputs, compute(inputs), "unfused").verdict != "fail"
