@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.trial import Trial
 from attnprobe.device import modules
 from attnprobe.device.answer import answer
+from attnprobe.device.backends.base import Prepared
 from attnprobe.device.modules import truth
 from attnprobe.device.modules.base import COMPILED
 from tests.modules.cases import CASES, CAUSAL, case
@@ -94,6 +96,20 @@ def test_a_compiled_variant_is_the_same_layer(name: str, variant: str) -> None:
     assert outcome.form.endswith("torch.compile")
     assert outcome.parity is not None
     assert outcome.parity.verdict == "pass"
+
+
+def test_forwards_may_wait_for_their_backwards() -> None:
+    """A GPU is timed with many forwards ahead; an update must not spoil those that wait."""
+    layer = modules.load("gpt-block")
+    given = layer.make(case("gpt-block"))
+    prepared = layer.prepare("eager+packed", given)
+    assert isinstance(prepared, Prepared)
+    leaves = tuple(prepared.leaves.values())
+    before = [leaf.detach().clone() for leaf in leaves]
+    for losses in [prepared.launch() for _ in range(3)]:
+        prepared.differentiate(losses, leaves, given.dout)
+    changed = [not torch.equal(leaf, old) for leaf, old in zip(leaves, before, strict=True)]
+    assert all(changed), "every weight is trained"
 
 
 def test_a_trained_model_leaves_the_inputs_alone() -> None:

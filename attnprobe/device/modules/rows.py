@@ -91,16 +91,19 @@ class Starts:
     Args:
         offsets: (sequences + 1,) int64; one tensor for all that share lengths, because a nested
             tensor's ragged size is compared by its identity.
-        longest: Tokens of the longest sequence.
+        shortest: Tokens of the shortest sequence.
+        longest: Of the longest.
     """
 
     offsets: Tensor
+    shortest: int
     longest: int
 
     @classmethod
     def of(cls, lengths: Sequence[int], device: torch.device) -> Starts:
         """From lengths."""
-        return cls(torch.tensor([0, *accumulate(lengths)], device=device), max(lengths))
+        offsets = torch.tensor([0, *accumulate(lengths)], device=device)
+        return cls(offsets, min(lengths), max(lengths))
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Jagged:
             return canonical
         starts = self.kv if name == "memory" else self.q
         return torch.nested.nested_tensor_from_jagged(
-            canonical, starts.offsets, min_seqlen=1, max_seqlen=starts.longest
+            canonical, starts.offsets, min_seqlen=starts.shortest, max_seqlen=starts.longest
         )
 
     def canonical(self, name: str, native: Tensor) -> Tensor:

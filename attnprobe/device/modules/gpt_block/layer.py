@@ -177,6 +177,9 @@ def _replace(model: nn.Module, name: str, value: Tensor) -> nn.Parameter:
 class _Step:
     """One training step in two halves.
 
+    The optimizer holds aliases of the weights: an update of the weights themselves would spoil every
+    other forward that still waits for its backward, and a timing of many backwards in a row has those.
+
     Args:
         model: The model, its weights in place.
         attention: How it attends.
@@ -185,7 +188,8 @@ class _Step:
 
     def __init__(self, model: Gpt, attention: Attention, given: LayerInputs) -> None:
         self._model, self._attention, self._given = model, attention, given
-        self._optimizer = torch.optim.AdamW(model.parameters())
+        self._aliases = [nn.Parameter(weight.data) for weight in model.parameters()]
+        self._optimizer = torch.optim.AdamW(self._aliases)
 
     def losses(self, *weights: Tensor) -> Tensor:
         """Forward; the weights are the model's own."""
@@ -197,6 +201,8 @@ class _Step:
         """Backward and the optimizer's step; the gradients that it stepped along."""
         torch.autograd.backward(losses, dout)
         found = tuple(weight.grad for weight in weights)
+        for alias, weight in zip(self._aliases, self._model.parameters(), strict=True):
+            alias.grad, weight.grad = weight.grad, None
         self._optimizer.step()
         self._optimizer.zero_grad()
         return found
