@@ -45,7 +45,7 @@ class GpuConditions:
     Args:
         sm_clock_mhz: SM clock while kernels ran.
         sm_clock_max_mhz: The highest SM clock this GPU has.
-        sm_clock_moved: By which share the mean SM clock of the second half of the samples differs
+        sm_clock_moved: By which share the median SM clock of the second half of the samples differs
             from that of the first; None with too few samples for halves.
         memory_clock_mhz: Memory clock.
         power_w: Draw, in watts.

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from attnprobe.core.conditions import GpuConditions, Neighbour, Spread
@@ -104,19 +104,24 @@ class GpuWatch:
         listed = self._ask("nvmlDeviceGetComputeRunningProcesses", self._part)
         if listed is None:
             return None
-        memory = {process.pid: process.usedGpuMemory for process in listed}
+        drawing = self._ask("nvmlDeviceGetGraphicsRunningProcesses", self._part) or ()
+        computing = [process.pid for process in listed]
+        memory = {process.pid: process.usedGpuMemory for process in (*drawing, *listed)}
+        ours = processes.ours(self._pid).intersection(memory)
+        if not ours and len(computing) == 1:
+            ours = frozenset(computing)
+        if ours == memory.keys():
+            return ()
         activity = self._activity()
-        running = list(dict.fromkeys((*memory, *activity)))
-        ours = processes.ours(self._pid).intersection(running)
-        if not ours and running:
-            ours = frozenset({max(running, key=lambda pid: activity.get(pid, 0.0))})
+        if not ours and computing:
+            ours = frozenset({max(computing, key=lambda pid: activity.get(pid, 0.0))})
         return tuple(
             Neighbour(
                 processes.name(pid),
-                memory.get(pid),
+                held,
                 activity.get(pid, 0.0) if activity else None,
             )
-            for pid in running
+            for pid, held in memory.items()
             if pid not in ours
         )
 
@@ -156,11 +161,11 @@ def _known(values: Iterable[int | None]) -> list[int]:
 
 
 def _moved(clocks: Sequence[int]) -> float | None:
-    """By which share the mean of the second half differs from that of the first."""
+    """By which share the median of the second half differs from that of the first: one dip is none."""
     if len(clocks) < HALVES:
         return None
     half = len(clocks) // 2
-    first, second = mean(clocks[:half]), mean(clocks[half:])
+    first, second = median(clocks[:half]), median(clocks[half:])
     return second / first - 1 if first else None
 
 

@@ -4,11 +4,15 @@
 | --- | --- | --- |
 | another process ran kernels | withheld | the GPU took turns: the time is of both |
 | thermal or hardware slowdown, power brake | withheld | the time is of the cooling or the supply |
-| SM clock differs between the halves | withheld unless memory-bound | it is a time at no one clock |
+| SM clock differs between the halves | withheld, but see below | it is a time at no one clock |
 | another process holds memory, idle | noted | it may start at any moment |
-| power cap | noted | normal: matmuls at full rate reach the limit of data-center cards |
+| power cap, with the clock that it leaves | noted | full load reaches the limit of data-center cards |
 | clocks set by hand, sync boost | noted | chosen by who runs the machine |
 | CPU: others, quota, power-saving governor | noted | the rounds feel them: intervals widen |
+
+A clock that moved is only noted where the memory sets the time, and where the power cap moved it: that
+is how the card runs this very kernel, and rounds whose halves differ by 5% are withheld by the child
+that took them.
 
 What happens in less than a tenth of the time is not felt by a median: with a tenth of the rounds
 slowed, it is the 56th percentile of the undisturbed ones instead of the 50th.
@@ -25,6 +29,7 @@ from attnprobe.core.timing import Timing, Versus
 FELT = 0.10
 MOVED = 0.05  # as for the times themselves (device/measure/sampling.py: DRIFT)
 
+POWER_CAP = "software power cap"
 SLOWED = frozenset(
     {
         "hardware slowdown",
@@ -71,15 +76,11 @@ def slowed(seen: Conditions) -> str:
 
 
 def moved(seen: Conditions) -> str:
-    """That the SM clock did not stay; empty when it did."""
+    """That the SM clock did not stay, by itself; empty when it did, or the power cap moved it."""
     gpu = seen.gpu
-    if gpu is None or gpu.sm_clock_mhz is None or abs(gpu.sm_clock_moved or 0.0) <= MOVED:
+    if gpu is None or gpu.held.get(POWER_CAP, 0.0) >= FELT:
         return ""
-    clock = gpu.sm_clock_mhz
-    return (
-        f"the SM clock moved by {gpu.sm_clock_moved:+.0%} from one half of the run to the other "
-        f"({clock.low:.0f} to {clock.high:.0f} MHz{_because(gpu)})"
-    )
+    return _movement(gpu)
 
 
 def notes(seen: Conditions) -> tuple[str, ...]:
@@ -122,9 +123,14 @@ def _heat(gpu: GpuConditions) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _because(gpu: GpuConditions) -> str:
-    felt = [f"{words} in {share:.0%}" for words, share in gpu.held.items() if share >= FELT]
-    return f"; {', '.join(felt)} of the time" if felt else ""
+def _movement(gpu: GpuConditions) -> str:
+    clock = gpu.sm_clock_mhz
+    if clock is None or abs(gpu.sm_clock_moved or 0.0) <= MOVED:
+        return ""
+    return (
+        f"the SM clock moved by {gpu.sm_clock_moved:+.0%} from one half of the run to the other "
+        f"({clock.low:.0f} to {clock.high:.0f} MHz)"
+    )
 
 
 def _of_gpu(gpu: GpuConditions) -> list[str]:
@@ -135,8 +141,8 @@ def _of_gpu(gpu: GpuConditions) -> list[str]:
         listed = ", ".join(f"{words} in {share:.0%} of the time" for words, share in felt.items())
         most = f" of {gpu.sm_clock_max_mhz}" if gpu.sm_clock_max_mhz else ""
         found.append(f"SM clock {clock.median:.0f}{most} MHz: {listed}")
-    if abs(gpu.sm_clock_moved or 0.0) > MOVED:
-        found.append(f"the SM clock moved by {gpu.sm_clock_moved:+.0%}; the memory sets the time")
+    if movement := _movement(gpu):
+        found.append(movement)
     if gpu.neighbours:
         listed = "; ".join(map(_described, gpu.neighbours))
         found.append(f"also on the GPU: {listed}")

@@ -29,6 +29,7 @@ class FakeNvml:
         held: Bits of the reasons at every look; the last ones stay.
         processes: Compute processes; an exception is raised.
         utilisation: Activity by process; an exception is raised.
+        drawing: Processes that draw.
     """
 
     NVMLError = NotSupported
@@ -40,10 +41,12 @@ class FakeNvml:
         held: Sequence[int] = (0,),
         processes: Sequence[Any] | Exception = (),
         utilisation: Sequence[Any] | Exception = (),
+        drawing: Sequence[Any] = (),
         driver: bool = True,
     ) -> None:
         self._clocks, self._held = _lasting(clocks), _lasting(held)
         self._processes, self._utilisation, self._driver = processes, utilisation, driver
+        self._drawing = drawing
         self.since: list[int] = []
         self.asked: list[tuple[str, str]] = []
 
@@ -83,6 +86,9 @@ class FakeNvml:
     def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> Sequence[Any]:
         self.asked.append(("processes", handle))
         return _or_raised(self._processes)
+
+    def nvmlDeviceGetGraphicsRunningProcesses(self, handle: str) -> Sequence[Any]:
+        return self._drawing
 
     def nvmlDeviceGetProcessUtilization(self, handle: str, since: int) -> Sequence[Any]:
         self.since.append(since)

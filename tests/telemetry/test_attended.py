@@ -1,5 +1,6 @@
 """Timed trials come back with conditions; others, and their worker, are left alone."""
 
+import os
 import time
 from dataclasses import replace
 
@@ -66,7 +67,9 @@ def test_a_timed_trial_on_the_gpu_has_the_gpus():
 
 def test_a_neighbour_takes_the_times_back():
     """From NVML to the record."""
-    library = FakeNvml(processes=[process(1, 2**30)], utilisation=[active(1, 50), active(2, 60)])
+    library = FakeNvml(
+        processes=[process(1, 2**30), process(os.getpid())], utilisation=[active(1, 50)]
+    )
     record = timed(Announcing(), GPU, library)
     assert record.outcome.timing.fwd_s is None
     assert "the GPU was shared with" in record.outcome.timing.withheld[0]

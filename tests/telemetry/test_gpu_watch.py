@@ -50,9 +50,10 @@ def test_clocks_of_an_idle_gpu_are_nobodys():
 
 
 def test_a_clock_that_sank_half_way_moved_and_one_that_flickers_did_not():
-    """Means of the halves."""
+    """Medians of the halves."""
     assert seen(FakeNvml([1980] * 5 + [1683])).sm_clock_moved == pytest.approx(-0.15)
-    assert abs(seen(FakeNvml([1980, 1700] * 5)).sm_clock_moved) < 0.05
+    assert seen(FakeNvml([1980, 1700] * 6), looks=12).sm_clock_moved == 0.0
+    assert seen(FakeNvml([1980, 345, 1980])).sm_clock_moved == 0.0
 
 
 def test_too_few_samples_have_no_halves():
@@ -95,7 +96,7 @@ def test_who_is_not_known_to_have_computed_is_not_said_to_rest():
 
 def test_activity_is_asked_from_before_the_beginning_in_microseconds():
     """The period that the driver counted last may have begun a second ago."""
-    library = FakeNvml()
+    library = FakeNvml(processes=[process(ME), process(1)])
     before = time.time()
     seen(library)
     assert (before - 1.1) * 1e6 <= library.since[0] <= time.time() * 1e6
@@ -109,6 +110,25 @@ def test_where_no_process_can_be_told_ours_is_the_busiest():
     )
     assert seen(two).neighbours == (Neighbour("", 2 * GIB, 0.4),)
     assert seen(FakeNvml(processes=[process(GONE, GIB)])).neighbours == ()
+
+
+def test_who_draws_is_a_neighbour_too():
+    """A desktop or a game; what we are is a process that computes."""
+    drawn = FakeNvml(drawing=[process(1, GIB)], utilisation=[active(1, 30), active(GONE, 20)])
+    (found,) = seen(drawn).neighbours
+    assert (found.memory_bytes, found.utilisation) == (GIB, 0.3)
+    both = FakeNvml(
+        processes=[process(GONE, GIB)], drawing=[process(1, GIB)], utilisation=[active(1, 30)]
+    )
+    assert len(seen(both).neighbours) == 1
+
+
+def test_nobody_is_asked_for_where_we_are_alone():
+    """Without others there is no activity to know, and no gap where the driver has none at hand."""
+    alone = FakeNvml(processes=[process(ME)], utilisation=NotSupported("Not Found"))
+    watch = GpuWatch("aa11", alone)
+    assert watch.seen().neighbours == ()
+    assert watch.gaps == ()
 
 
 def test_what_is_not_supported_is_a_gap_and_not_nobody():
