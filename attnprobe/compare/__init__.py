@@ -40,20 +40,21 @@ def compare(
     if not found.pairs:
         raise _nothing_in_common(old, new)
     timed = [list(_comparable(pair)) for pair in found.pairs]
-    count = sum(not isinstance(each, str) for of_pair in timed for each in of_pair)
-    confidence = ratios.shared(count)
+    comparable = [each for of_pair in timed for each in of_pair if not isinstance(each, str)]
+    confidence = ratios.shared(len(comparable))
+    apart = any(isinstance(each, speeds.Apart) for each in comparable)
     return Comparison(
         old,
         new,
         machines.differences(old, new),
-        tuple(conditions.warnings(old, new)),
+        tuple(conditions.warnings(old, new, apart)),
         tuple(
             _pair(*pair, of_pair, confidence)
             for pair, of_pair in zip(found.pairs, timed, strict=True)
         ),
         found.only_old,
         found.only_new,
-        count,
+        len(comparable),
         confidence,
     )
 

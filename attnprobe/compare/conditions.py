@@ -12,8 +12,14 @@ from attnprobe.core.report import Report
 from attnprobe.core.timing import Rates
 
 
-def warnings(old: Report, new: Report) -> Iterator[str]:
-    """Every reason to read the numbers with care, in words."""
+def warnings(old: Report, new: Report, apart: bool) -> Iterator[str]:
+    """Every reason to read the numbers with care, in words.
+
+    Args:
+        old: The first session.
+        new: The second one.
+        apart: Whether times are compared that were not taken in turns.
+    """
     for side, report in (("OLD", old), ("NEW", new)):
         if not report.complete:
             yield f"{side} did not finish: it holds a part of its trials"
@@ -25,7 +31,8 @@ def warnings(old: Report, new: Report) -> Iterator[str]:
                 yield f"{side}: GPU {gpu.index} was throttled: {', '.join(gpu.throttle)}"
             if gpu.processes:
                 yield f"{side}: GPU {gpu.index} had {gpu.processes} other processes"
-    yield from _rates(old, new)
+    if apart:
+        yield from _rates(old, new)
 
 
 def _rates(old: Report, new: Report) -> Iterator[str]:

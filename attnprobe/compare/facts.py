@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attnprobe.core import units
 from attnprobe.core.backend_fact import BackendFact
-from attnprobe.core.environment import Environment, Gpu, LoadedLibrary, Package
+from attnprobe.core.environment import Environment, Gpu, LoadedLibrary
 from attnprobe.core.report import Report
 
 Facts = dict[str, str]
@@ -26,7 +26,7 @@ def sections(report: Report) -> tuple[Facts, ...]:
     return (
         {**_torch(machine), "NVIDIA driver": machine.driver, "its CUDA": machine.cuda_driver},
         {name: _together(list(map(fact, machine.gpus))) for name, fact in _GPU.items()},
-        _packages(machine.packages),
+        _packages(machine),
         {f"backend {fact.name}": _backend(fact) for fact in report.backends},
         {f"flag {name}": value for name, value in (torch.flags if torch else {}).items()},
         {f"variable {name}": value for name, value in machine.variables.items()},
@@ -82,8 +82,10 @@ def _host(machine: Environment) -> Facts:
     }
 
 
-def _packages(packages: tuple[Package, ...]) -> Facts:
-    """Versions first: a build that changed is told only where it did."""
+def _packages(machine: Environment) -> Facts:
+    """Versions first: a build is told where it changed. The torch in use is told already."""
+    used = machine.torch.version if machine.torch else ""
+    packages = [each for each in machine.packages if (each.name, each.version) != ("torch", used)]
     versions = {
         f"package {each.name}": f"{each.version}{', editable' if each.editable else ''}"
         for each in packages

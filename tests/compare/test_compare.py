@@ -285,7 +285,6 @@ def test_environments_differ_in_what_differs():
     assert found.differences == (
         Difference("torch", "2.11.0", "2.12.0"),
         Difference("GPU power limit", "700 W", "500 W"),
-        Difference("package torch", "2.11.0", "2.12.0"),
         Difference("package xformers", "0.0.35", ""),
         Difference("flag deterministic", "False", "True"),
         Difference("variable CUDA_VISIBLE_DEVICES", "0", ""),

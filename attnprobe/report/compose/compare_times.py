@@ -38,8 +38,8 @@ def times(found: Comparison) -> tuple[Block, ...]:
     if not rows:
         return ()
     by_verdict = reading.grouped(rows, lambda row: row[1].verdict)
-    slower = sorted(by_verdict.get("slower", []), key=lambda row: -row[1].ratio.median)
-    faster = sorted(by_verdict.get("faster", []), key=lambda row: row[1].ratio.median)
+    slower = sorted(by_verdict.get("slower", []), key=lambda row: -round(row[1].ratio.median, 3))
+    faster = sorted(by_verdict.get("faster", []), key=lambda row: round(row[1].ratio.median, 3))
     same = by_verdict.get("indistinguishable", [])
     blocks: list[Block] = [Heading("Time")]
     if slower or faster:
@@ -53,7 +53,7 @@ def times(found: Comparison) -> tuple[Block, ...]:
 
 def _table(found: Comparison, rows: list[Row]) -> Table:
     name = namer([pair.new for pair in found.pairs])
-    columns = ("backend", "case", "dtype", "pass", "OLD", "NEW", "NEW/OLD", "verdict")
+    columns = ("backend", "case", "dtype", "pass", "OLD", "NEW", "NEW/OLD", "change")
     numbers = ("OLD", "NEW", "NEW/OLD")
     return Table(
         tuple(Column(each, "right" if each in numbers else "left") for each in columns),
@@ -66,13 +66,17 @@ def _table(found: Comparison, rows: list[Row]) -> Table:
                 line(units.seconds(speed.old_s)),
                 line(units.seconds(speed.new_s)),
                 line(_ratio(speed)),
-                line(
-                    Span(f"{speed.verdict}, {percent(speed.ratio.median)}", colour(speed.verdict))
-                ),
+                line(Span(_change(speed), colour(speed.verdict))),
             )
             for pair, speed in rows
         ),
     )
+
+
+def _change(speed: Speed) -> str:
+    """Verdict and size; the size alone where the heading has said that it means nothing."""
+    size = percent(speed.ratio.median)
+    return size if speed.verdict == "indistinguishable" else f"{speed.verdict}, {size}"
 
 
 def _ratio(speed: Speed) -> str:
