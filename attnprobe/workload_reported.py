@@ -29,7 +29,8 @@ def reported_of(source: ReportedSpec, number: NumberSpec, cases: Sequence[Case])
         source.machine,
         source.url,
         number.over or "",
-        "; ".join(filter(None, (source.note, number.note))),
+        source.note,
+        number.note,
     )
 
 

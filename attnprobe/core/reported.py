@@ -27,7 +27,8 @@ class Reported:
         url: Where the number is to be read.
         over: When it is not empty, `value` says how many times as much of `quantity` this backend
             or variant takes: 5 is "`over` takes five times as much as `backend`".
-        note: What hinders a comparison.
+        method: How the source measured all its numbers, where that hinders a comparison.
+        note: What hinders a comparison of this one.
     """
 
     case: str
@@ -38,6 +39,7 @@ class Reported:
     machine: str
     url: str
     over: str = ""
+    method: str = ""
     note: str = ""
 
 

@@ -74,7 +74,13 @@ def choose(calls: Sequence[Call], asked: Sequence[str], against: str = "") -> Co
         chosen, variants = backends.names() if plain else (), known
     else:
         variants = tuple(n for n in known if any(fnmatchcase(n, pattern) for pattern in asked))
-        others = [p for p in asked if not any(fnmatchcase(n, p) for n in variants)]
+        # a name such as `varlen` may be both, a backend and a layer's variant
+        others = [
+            pattern
+            for pattern in asked
+            if not any(fnmatchcase(n, pattern) for n in variants)
+            or any(fnmatchcase(n, pattern) for n in backends.names())
+        ]
         chosen = backends.match(others)
         variants = variants or known
     if against not in ("", NOBODY, *chosen, *variants):

@@ -11,6 +11,7 @@ from attnprobe.core.case import Case
 from attnprobe.core.cost import flops, pairs
 from attnprobe.core.reported import recipe
 from attnprobe.device import backends, modules
+from attnprobe.profiling import contestants
 
 MODELS = [n for n in profiles.names() if not n.startswith("check-")]
 """Workloads that are timed; those of `check` are attnprobe's own."""
@@ -84,17 +85,26 @@ def test_what_it_compares_exists_and_is_few(name: str):
     assert len(workload.backends) * len(workload.on("cuda").cases) <= 60
 
 
+@pytest.mark.parametrize("name", [n for n in MODELS if n != "first-timing"])
+def test_what_the_users_code_calls_is_among_them(name: str):
+    """Otherwise nothing could be compared with it."""
+    workload = profiles.load(name)
+    asked = contestants.choose(workload.calls, workload.backends)
+    for call in workload.calls:
+        assert call.backend in asked.of(call), call.case.name
+        assert asked.rival(call) == call.backend
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_reported_is_run(name: str):
     """Case and backend of every number are what `profile` measures unless told otherwise."""
     workload = profiles.load(name)
     shapes = {recipe(case): case for case in workload.on("cuda", seed=3).cases}
+    asked = contestants.choose(workload.calls, workload.backends)
+    calls = {recipe(call.case): call for call in workload.calls}
     for number in workload.reported:
         case = shapes[number.recipe]
-        for backend in filter(None, (number.backend, number.over)):
-            known = modules.variants(case.module) if case.module else backends.names()
-            assert backend in known
-            assert any(fnmatchcase(backend, wanted) for wanted in workload.backends), backend
+        assert {number.backend, number.over} - {""} <= set(asked.of(calls[number.recipe]))
         wants = number.quantity.removesuffix("_s").removesuffix("_flops")
         assert wants == "peak_bytes" or case.wants_backward or wants == "fwd"
 

@@ -156,7 +156,8 @@ def test_a_reported_number_is_about_one_case():
     found = parse(reporting(), "w.yaml")
     (number,) = found.reported
     assert number.recipe == recipe(found.on("cpu", seed=7).cases[2])
-    assert (number.value, number.note, number.machine) == (0.5, "of all; of one", "A100")
+    assert (number.value, number.method, number.note) == (0.5, "of all", "of one")
+    assert (number.machine, number.url) == ("A100", "https://example.org")
     assert (found.about, found.backends) == ("what it is", ("eager", "xformers-*"))
 
 

@@ -15,6 +15,8 @@ from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record, Trial
 from attnprobe.report import compose
 from attnprobe.report.compose.reported import Beside, beside
+from attnprobe.report.document import Document
+from attnprobe.report.terminal import text
 from attnprobe.session import Journal, load
 from attnprobe.session.lines import Header
 
@@ -49,8 +51,18 @@ def test_a_time_is_found_whatever_device_and_seed_it_was_taken_with():
 
 
 def test_another_shape_of_the_same_name_is_not_compared():
-    """A sweep keeps the name and changes the case."""
-    found = one(number(), timed("fast", 0.5, case=CASE.edit(Mq=128, Mkv=128)))
+    """A sweep keeps the name and changes the case; the reader is told what is left out."""
+    record = timed("fast", 0.5, case=CASE.edit(Mq=128, Mkv=128))
+    report = Report(records=(record,), reported=(number(),))
+    assert beside(report) == ()
+    assert "1 of 1 are about cases that did not run: self" in text(
+        Document(compose.reported(report))
+    )
+
+
+def test_a_backend_that_did_not_run_is_named():
+    """The case ran, with others."""
+    found = one(number(), timed("slow", 0.5))
     assert (found.here, found.why) == (None, "fast: not run")
 
 

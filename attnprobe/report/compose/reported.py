@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attnprobe.core import units
@@ -16,10 +15,10 @@ from attnprobe.report.compose.broken import describe
 from attnprobe.report.compose.glyphs import WRONG, state
 from attnprobe.report.document import (
     Block,
-    Bullets,
     Column,
     Heading,
     Inline,
+    Note,
     Paragraph,
     Span,
     Table,
@@ -49,30 +48,46 @@ class Beside:
 
 
 def beside(report: Report) -> tuple[Beside, ...]:
-    """Every reported number with what was measured of the same case and backend."""
+    """Every reported number about a case that ran, with what was measured of the same backend."""
     found: dict[tuple[str, str], Record] = {}
     for record in report.records if report.reported else ():
         if record.trial.question in ("time", "compare"):
             found.setdefault((recipe(record.trial.case), record.trial.backend), record)
-    return tuple(_beside(one, found) for one in report.reported)
+    ran = {shape for shape, _ in found}
+    return tuple(_beside(one, found) for one in report.reported if one.recipe in ran)
 
 
 def reported(report: Report) -> tuple[Block, ...]:
-    """A table of all of them; nothing when the workload's sources reported nothing."""
-    pairs = beside(report)
-    if not pairs:
+    """A table for each source; nothing when the workload's sources reported nothing."""
+    if not report.reported:
         return ()
-    columns = (
-        *(Column(name) for name in ("case", "backend", "what", "their machine")),
-        *(Column(name, "right") for name in ("reported", "here", "here / reported")),
-        Column(""),
-    )
-    return (
+    pairs = beside(report)
+    blocks: list[Block] = [
         Heading("What the sources reported"),
         Paragraph(line("Another machine, other versions and mostly another way of measuring.")),
-        Table(columns, tuple(map(_row, pairs))),
-        Bullets(tuple(_sources(one.reported for one in pairs))),
+    ]
+    sources = reading.grouped(pairs, lambda pair: (pair.reported.machine, pair.reported.url))
+    for (machine, url), same in sources.items():
+        methods = dict.fromkeys(pair.reported.method for pair in same if pair.reported.method)
+        said = f" ({'; '.join(methods)})" if methods else ""
+        blocks.append(Paragraph(line(Span(machine, "strong"), f", {url}{said}")))
+        blocks.append(_table(same))
+    if left := len(report.reported) - len(pairs):
+        ran = {pair.reported.case for pair in pairs}
+        cases = dict.fromkeys(one.case for one in report.reported if one.case not in ran)
+        names = f": {', '.join(cases)}" if cases else ""
+        said = f"{left} of {len(report.reported)} are about cases that did not run{names}"
+        blocks.append(Note("note", line(said)))
+    return tuple(blocks)
+
+
+def _table(pairs: list[Beside]) -> Table:
+    columns = (
+        *(Column(name) for name in ("case", "backend", "what")),
+        *(Column(name, "right") for name in ("reported", "here", "here / reported")),
+        Column("remark"),
     )
+    return Table(columns, tuple(map(_row, pairs)))
 
 
 def _beside(one: Reported, found: dict[tuple[str, str], Record]) -> Beside:
@@ -114,18 +129,15 @@ def _why(record: Record | None, one: Reported) -> str:
 
 def _row(pair: Beside) -> tuple[Inline, ...]:
     one = pair.reported
-    over = f", {one.over} / this" if one.over else ""
-    here = "-" if pair.here is None else _text(one, pair.here)
-    ratio = "-" if pair.ratio is None else units.factor(pair.ratio)
+    remark = "; ".join(filter(None, (pair.why, one.note)))
     return (
         line(one.case),
-        line(code(one.backend)),
-        line(_WHAT[one.quantity] + over),
-        line(one.machine),
+        line(*((code(one.over), " / ") if one.over else ()), code(one.backend)),
+        line(_WHAT[one.quantity]),
         line(_text(one, one.value)),
-        line(here),
-        line(ratio),
-        line(Span(pair.why, "weak")),
+        line("-" if pair.here is None else _text(one, pair.here)),
+        line("-" if pair.ratio is None else units.factor(pair.ratio)),
+        line(Span(remark, "weak")),
     )
 
 
@@ -146,11 +158,3 @@ def _text(one: Reported, value: float) -> str:
     if one.quantity == "peak_bytes":
         return units.size(value)
     return units.seconds(value) if one.quantity.endswith("_s") else units.rate(value)
-
-
-def _sources(numbers: Iterable[Reported]) -> list[Inline]:
-    """Every address once, with what is to be known of its numbers."""
-    notes: dict[str, dict[str, None]] = {}
-    for one in numbers:
-        notes.setdefault(one.url, {}).update(dict.fromkeys(filter(None, (one.note,))))
-    return [line(url, f": {'; '.join(said)}" if said else "") for url, said in notes.items()]
