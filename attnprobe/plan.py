@@ -165,6 +165,12 @@ def is_wrong(record: Record) -> bool:
     )
 
 
+def to_reproduce(report: Report) -> str:
+    """Id of the first wrong trial that `attnprobe repro` makes a script of; empty for none."""
+    wrong = (record.trial for record in report.records if is_wrong(record))
+    return next((trial.id for trial in wrong if not trial.case.module), "")
+
+
 def verdict(report: Report) -> int:
     """The exit code of a run that ended: 1 for a wrong result or a published bug, else 0.
 

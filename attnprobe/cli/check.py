@@ -82,7 +82,7 @@ def check(
             survey_.check("looking for known bugs", asked)
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)
-    first = next((record.trial.id for record in report.records if plan.is_wrong(record)), "")
+    first = plan.to_reproduce(report)
     script = [f"attnprobe repro {path} {first} -o repro.py"] if first else []
     next_step(*script, f"attnprobe render {path} --format md", "attnprobe report")
     raise typer.Exit(plan.verdict(report))

@@ -132,7 +132,7 @@ def _chosen(workload: Workload, masks: list[str], dtypes: list[str], shape: str)
 def _next(report: Report, workload: str, path: Path, swept: list[str]) -> list[str]:
     """What is useful now: the script of what is wrong, else what was not asked yet."""
     found = []
-    wrong = next((record.trial.id for record in report.records if plan.is_wrong(record)), "")
+    wrong = plan.to_reproduce(report)
     if wrong:
         found.append(f"attnprobe repro {path} {wrong} -o repro.py")
     if not swept:

@@ -58,7 +58,8 @@ def repro(
             fix="--anyway writes the script nevertheless",
         )
     shrunk = "The case is as it was measured."
-    if not no_shrink and scripts.wrong(record) and record.trial.question != "training":
+    whole = record.trial.question == "training" or record.trial.case.module
+    if not no_shrink and scripts.wrong(record) and not whole:
         record, shrunk = _smaller(record, python or None, budget)
         say(shrunk)
     text = scripts.write(record, report, shrunk)

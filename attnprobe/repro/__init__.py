@@ -32,6 +32,12 @@ def write(record: Record, report: Report, shrunk: str = "") -> str:
         UsageError: There is no call that could be written down, or its experiment has no short form.
     """
     outcome = record.outcome
+    if record.trial.case.module:
+        raise UsageError(
+            f"no script is written of a whole layer ({record.trial.case.module})",
+            why="a script makes one attention call; this trial is of projections and attention",
+            fix="check the attention call within it: the same case without `module:`",
+        )
     if isinstance(outcome, Refused) and outcome.by == "attnprobe":
         raise UsageError(
             f"there is no call of {record.trial.backend} to write down",

@@ -50,6 +50,16 @@ def code_of(*arguments: object) -> object:
     return ended.value.code
 
 
+def test_a_layer_has_no_script(tmp_path: Path, capsys):
+    """Said in words, before anything is made smaller."""
+    path, trial = tmp_path / "session.jsonl", Trial(CASE.edit(module="swiglu"), "packed")
+    with Journal(Header("profile"), path) as journal:
+        journal.record(Record(trial, WRONG))
+        journal.end()
+    assert code_of("repro", path, trial.id) == 2
+    assert "no script is written of a whole layer (swiglu)" in capsys.readouterr().err
+
+
 def test_a_script_goes_to_stdout_or_a_file(session: Path, tmp_path: Path, capsys):
     """The beginning of the id is enough; both ways give the same valid Python."""
     trial = Trial(CASE, "sdpa-math").id
