@@ -47,7 +47,7 @@ LAYERS: dict[str, set[str]] = {
     "report": {*HOST_BASE, "compare", "known_bugs"},
     "crew": {*HOST_BASE, "probe"},
     "minimise": SHARED,
-    "repro": {*SHARED, "report", "device.lowering.band"},
+    "repro": {*SHARED, "report", "known_bugs", "device.lowering.band"},
     "telemetry": {*HOST_BASE, "info", "probe"},
     "profiling": {*HOST_BASE, "device.modules", "lengths", "plan", "workload"},
     "survey": {*HOST_BASE, "crew", "info", "plan", "probe", "redact", "session", "telemetry"},
