@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 
 from attnprobe.compare.outcomes import standing
 from attnprobe.compare.ratios import turns_wanted
+from attnprobe.compare.speeds import TURNS
 from attnprobe.core import units
-from attnprobe.core.outcome import Measured
+from attnprobe.core.outcome import Measured, Outcome, OutOfMemory, Refused
 from attnprobe.core.sampling import Sampling
 from attnprobe.core.timing import Turn
 from attnprobe.core.trial import Record, Trial
@@ -149,8 +150,11 @@ def _both(sides: list[Side], trial: Trial, number: int) -> tuple[Record, str]:
     sampling = Sampling(budget_s=TURN_S, warm=trial.sampling.warm)
     asked = replace(trial, question="turn", sampling=sampling)
     found: list[Turn] = []
-    for side in sides:
+    for side, other in zip(sides, reversed(sides), strict=True):
         record = side.ask(asked, _DEADLINE_S)
+        if _lacks_memory(record.outcome):
+            other.retire()  # it may hold what is lacking: torch keeps what it has freed
+            record = side.ask(asked, _DEADLINE_S)
         outcome = record.outcome
         timing = outcome.timing if isinstance(outcome, Measured) else None
         if timing is None or not timing.turns:
@@ -161,15 +165,21 @@ def _both(sides: list[Side], trial: Trial, number: int) -> tuple[Record, str]:
     return record, ""
 
 
+def _lacks_memory(outcome: Outcome) -> bool:
+    return isinstance(outcome, OutOfMemory) or (
+        isinstance(outcome, Refused) and outcome.by == "memory"
+    )
+
+
 def _with_turns(side: Side, trial: Trial, run: str, lost: Mapping[str, str]) -> Record:
     """The record that was made before, with the turns that came after it."""
     record = side.records[trial.id]
     outcome = record.outcome
     assert isinstance(outcome, Measured)  # _is_timed has looked
     assert outcome.timing is not None
-    withheld = outcome.timing.withheld
+    withheld = tuple(why for why in outcome.timing.withheld if not why.startswith(TURNS))
     if trial.id in lost:
-        withheld += (f"turns: {lost[trial.id]}",)
+        withheld += (f"{TURNS}{lost[trial.id]}",)
     timing = replace(
         outcome.timing,
         turns=tuple(side.turns.get(trial.id, ())),

@@ -14,6 +14,9 @@ from attnprobe.core.timing import SAME, Duration, Timing
 
 FIELDS = ("fwd_s", "bwd_s", "fwd_bwd_s")
 
+TURNS = "turns: "
+"""How the reason begins for which a trial took no more turns, among those of what is withheld."""
+
 CPU_SHARED = 0.10
 """Share of the CPU that others may have had in a run whose times are compared with another one's: on two
 cores with a load of 5, medians of the same software differed by up to 58% from run to run."""
@@ -127,7 +130,7 @@ def _busy(before: Timing, after: Timing) -> str:
 
 def _in_turns(before: Timing, after: Timing) -> Iterator[InTurns | str]:
     """The turns that both took, pass by pass; or why they took no more of them."""
-    lost = [reason for reason in after.withheld if reason.startswith("turns: ")]
+    lost = [reason for reason in after.withheld if reason.startswith(TURNS)]
     if lost:
         yield from lost
         return

@@ -9,7 +9,7 @@ import pytest
 from attnprobe import upgrade
 from attnprobe.compare import compare
 from attnprobe.compare.ratios import turns_wanted
-from attnprobe.core.outcome import Crashed, Measured, Outcome
+from attnprobe.core.outcome import Crashed, Measured, Outcome, OutOfMemory
 from attnprobe.core.timing import Timing, Turn
 from attnprobe.core.trial import Record, Trial
 from attnprobe.errors import Interrupted
@@ -116,6 +116,26 @@ def test_a_failed_turn_ends_the_trial_and_says_why():
     assert pair.speeds == ()
     assert "NEW failed in turn 3: crashed in forward: killed by SIGSEGV" in pair.withheld[0]
     assert heard.count(("NEW", "a")) == 3
+
+
+def test_memory_that_the_other_holds_is_asked_for():
+    """Out of memory: the other child is ended, and the turn is taken after all."""
+    full = OutOfMemory("forward", "no")
+    (old, new), heard, _ = run(
+        lambda turn: took(1e-3), lambda turn: full if turn == 0 else took(1e-3)
+    )
+    assert compare(old, new).pairs[0].speeds[0].verdict == "indistinguishable"
+    first = heard.index(("NEW", "a"))
+    assert heard[first + 1 : first + 3] == [("OLD", "retired"), ("NEW", "a")]
+
+
+def test_turns_that_are_taken_again_forget_why_they_failed():
+    """A run that is gone on with judges by its own turns, not by those that failed before."""
+    failed = measured(withheld=("turns: NEW failed in turn 1: crashed",))
+    (old, new), _, _ = run(
+        lambda turn: took(1e-3), lambda turn: took(1e-3), before=({"a": failed}, {"a": failed})
+    )
+    assert len(compare(old, new).pairs[0].speeds) == 1
 
 
 def test_what_is_wrong_or_refused_takes_no_turns():
