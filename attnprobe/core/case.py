@@ -14,7 +14,17 @@ from attnprobe.core.score import Score
 Storage = Literal["padded", "packed", "packed-padded-keys"]
 Pass = Literal["fwd", "bwd", "fwd+bwd"]
 
-LAYOUTS = ("BHMK", "BMHK", "packed-qkv", "expanded-kv", "strided", "unaligned")
+LAYOUTS = (
+    "BHMK",
+    "BMHK",
+    "packed-qkv",
+    "expanded-kv",
+    "strided",
+    "unaligned",
+    "kv-cache",
+    "mixed",
+    "shared-kv",
+)
 """How memory can be laid out (device/memory.py)."""
 
 FAMILIES = (
@@ -26,6 +36,7 @@ FAMILIES = (
     "constant-keys",
     "one-hot",
     "cancelling",
+    "rising",
 )
 """What values can be drawn (device/inputs.py)."""
 
@@ -87,7 +98,9 @@ class Case:
         score: What else happens to the logit.
         lengths: Real lengths and storage; None is full (B, Mq) and (B, Mkv).
         layout: How memory is laid out: BHMK, BMHK, packed-qkv (one (B, M, 3, H, K) tensor),
-            expanded-kv (stride 0 over B), strided (last stride 2), unaligned (storage offset 1).
+            expanded-kv (stride 0 over B), strided (last stride 2), unaligned (storage offset 1),
+            kv-cache (K and V are the first slots of longer caches, NaN behind them), mixed (an order
+            of its own for each of q, k and v), shared-kv (K and V are one tensor).
         mask_form: How the caller passes the mask: best (what the backend prefers), dense-bool,
             dense-float.
         dropout_p: Dropout probability.
@@ -140,6 +153,8 @@ class Case:
                 found.append(f"{name} is {getattr(self, name)!r}; known: {', '.join(known)}")
         if self.layout == "packed-qkv" and not self.q_shape == self.k_shape == self.v_shape:
             found.append("layout packed-qkv needs q, k and v of one shape")
+        if self.layout == "shared-kv" and self.k_shape != self.v_shape:
+            found.append("layout shared-kv needs k and v of one shape")
         if self.lengths is not None:
             q, kv = self.lengths.q, self.lengths.kv
             if len(q) != self.B or len(kv) != self.B:

@@ -31,6 +31,8 @@ class Inputs:
             to no sequence, as in a training step, where no loss looks at padding.
         bias: `case.bias_shape`, or None.
         drawn_on: `cpu`: the same bits on every machine; else the device whose generator was used.
+        mask_memory: How a caller of SDPA hands over a dense mask: the tensor that a lowering made, of
+            four dimensions, to the same values in other memory or in fewer dimensions.
     """
 
     case: Case
@@ -40,6 +42,7 @@ class Inputs:
     dout: Tensor
     bias: Tensor | None = None
     drawn_on: str = "cpu"
+    mask_memory: Callable[[Tensor], Tensor] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -147,6 +150,17 @@ def _cancelling(draw: _Draw) -> None:
     draw.q = draw.q * 0.3
 
 
+def _rising(draw: _Draw) -> None:
+    """Each key outweighs those before it: a running maximum that grows with every tile.
+
+    Logits rise by 1.5 per key at the usual scale, hence by more than float32's exponent range, 88, from
+    one tile of 64 keys to the next: what was summed before must be scaled down, not kept or dropped.
+    """
+    K, keys = draw.q.shape[3], torch.arange(draw.k.shape[2], device=draw.k.device)
+    draw.q[..., 0] = 1.5 * K**0.5 / 4
+    draw.k[..., 0] = 4.0 * keys
+
+
 FAMILIES: dict[str, Callable[[_Draw], None]] = {
     "normal": lambda draw: None,
     "uniform": _uniform,
@@ -156,6 +170,7 @@ FAMILIES: dict[str, Callable[[_Draw], None]] = {
     "constant-keys": _constant_keys,
     "one-hot": _one_hot,
     "cancelling": _cancelling,
+    "rising": _rising,
 }
 
 
@@ -199,7 +214,8 @@ def make(case: Case) -> Inputs:
 
 def own(inputs: Inputs) -> Inputs:
     """The same values in memory that may be written to; strides are kept where they are dense."""
-    return replace(inputs, q=inputs.q.clone(), k=inputs.k.clone(), v=inputs.v.clone())
+    bias = None if inputs.bias is None else inputs.bias.clone()
+    return replace(inputs, q=inputs.q.clone(), k=inputs.k.clone(), v=inputs.v.clone(), bias=bias)
 
 
 def _belongs(case: Case, device: str) -> Tensor:

@@ -67,6 +67,35 @@ def _unaligned(q: Tensor, k: Tensor, v: Tensor) -> Triple:
     return one(q), one(k), one(v)
 
 
+SPARE = 5
+"""Slots of a cache that are not filled yet."""
+
+
+def _kv_cache(q: Tensor, k: Tensor, v: Tensor) -> Triple:
+    """Queries of a projection; keys and values fill the first slots of caches, and NaN lies behind."""
+
+    def cached(t: Tensor) -> Tensor:
+        slots = t.new_full((*t.shape[:2], t.shape[2] + SPARE, t.shape[3]), torch.nan)
+        return slots[:, :, : t.shape[2]].copy_(t)
+
+    return _transposed(q), cached(k), cached(v)
+
+
+def _mixed(q: Tensor, k: Tensor, v: Tensor) -> Triple:
+    """(B, M, H, K) for q, (B, H, M, K) for k, (H, B, M, K) for v: nobody's strides are another's."""
+    return _transposed(q), k.contiguous(), v.transpose(0, 1).contiguous().transpose(0, 1)
+
+
+def _shared_kv(q: Tensor, k: Tensor, v: Tensor) -> Triple:
+    """Keys and values are one tensor, as where both are the same latent."""
+    if k.shape != v.shape:
+        raise ValueError(
+            f"layout shared-kv needs one shape; k {tuple(k.shape)}, v {tuple(v.shape)}"
+        )
+    one = k.contiguous()
+    return q.contiguous(), one, one
+
+
 LAYOUTS: dict[str, Callable[[Tensor, Tensor, Tensor], Triple]] = {
     "BHMK": _bhmk,
     "BMHK": _bmhk,
@@ -74,13 +103,17 @@ LAYOUTS: dict[str, Callable[[Tensor, Tensor, Tensor], Triple]] = {
     "expanded-kv": _expanded_kv,
     "strided": _strided,
     "unaligned": _unaligned,
+    "kv-cache": _kv_cache,
+    "mixed": _mixed,
+    "shared-kv": _shared_kv,
 }
 
 
 def lay_out(layout: str, q: Tensor, k: Tensor, v: Tensor) -> Triple:
     """The same tensors with the strides of `layout`.
 
-    With `expanded-kv` every sequence gets the keys and values of the first.
+    With `expanded-kv` every sequence gets the keys and values of the first, with `shared-kv` the
+    values are the keys.
 
     Raises:
         ValueError: An unknown layout, or one that these shapes cannot have.
@@ -92,4 +125,5 @@ def lay_out(layout: str, q: Tensor, k: Tensor, v: Tensor) -> Triple:
 
 def like_out(layout: str, dout: Tensor) -> Tensor:
     """The gradient of the output as the next layer hands it back: in the order that q has."""
-    return _transposed(dout) if layout in ("BMHK", "packed-qkv") else dout.contiguous()
+    as_q = layout in ("BMHK", "packed-qkv", "kv-cache", "mixed")
+    return _transposed(dout) if as_q else dout.contiguous()

@@ -32,6 +32,9 @@ q = 6 * keys.gather(2, chosen[..., None].expand(-1, -1, -1, K)) / max(1.0, K**0.
 sign = torch.ones(v.shape[2]@)
 sign[1::2] = -1
 q, v = 0.3 * q, sign[:, None] * (50 + 0.1 * v)""",
+    "rising": """\
+q[..., 0] = 1.5 * K**0.5 / 4
+k[..., 0] = 4.0 * torch.arange(k.shape[2]@)""",
 }
 
 LAYOUTS = {
@@ -67,6 +70,24 @@ def unaligned(t):
 
 
 q, k, v = unaligned(q), unaligned(k), unaligned(v)""",
+    "kv-cache": """\
+
+
+def cached(t):
+    \"""The first slots of a longer cache, with NaN behind.\"""
+    slots = t.new_full((*t.shape[:2], t.shape[2] + 5, t.shape[3]), torch.nan)
+    return slots[:, :, : t.shape[2]].copy_(t)
+
+
+k, v = cached(k), cached(v)
+q, dout = (t.transpose(1, 2).contiguous().transpose(1, 2) for t in (q, dout))""",
+    "mixed": """\
+# Memory in the order (B, M, H, K) for q, (B, H, M, K) for k and (H, B, M, K) for v.
+q, dout = (t.transpose(1, 2).contiguous().transpose(1, 2) for t in (q, dout))
+v = v.transpose(0, 1).contiguous().transpose(0, 1)""",
+    "shared-kv": """\
+# Keys and values are one tensor.
+v = k""",
 }
 
 

@@ -32,14 +32,14 @@ def test_the_bits_depend_on_the_recipe_alone() -> None:
 
 @pytest.mark.parametrize("layout", core_case.LAYOUTS)
 def test_a_layout_changes_strides_and_no_value(layout: str) -> None:
-    """Every layout but expanded-kv, which shares keys by design, holds the values of BHMK."""
+    """Layouts hold the values of BHMK, but for those that share keys or values by design."""
     plain, other = make(CASE), make(CASE.edit(layout=layout))
     assert torch.equal(plain.q, other.q)
     if layout == "expanded-kv":
         assert torch.equal(other.k, plain.k[:1].expand_as(plain.k))
     else:
         assert torch.equal(plain.k, other.k)
-        assert torch.equal(plain.v, other.v)
+        assert torch.equal(other.v, plain.k if layout == "shared-kv" else plain.v)
 
 
 def test_each_layout_is_laid_out_as_it_says() -> None:
@@ -55,6 +55,11 @@ def test_each_layout_is_laid_out_as_it_says() -> None:
     assert made["strided"].k.stride()[-1] == 2
     assert made["unaligned"].k.storage_offset() == 1
     assert made["unaligned"].k.is_contiguous()
+    cache = made["kv-cache"].k
+    assert cache.stride() == (H * (M + memory.SPARE) * K, (M + memory.SPARE) * K, K, 1)
+    assert torch.as_strided(cache, (1,), (1,), M * K).isnan().all()
+    assert len({t.stride() for t in (made["mixed"].q, made["mixed"].k, made["mixed"].v)}) == 3
+    assert made["shared-kv"].k.data_ptr() == made["shared-kv"].v.data_ptr()
 
 
 def test_packed_qkv_with_other_lengths_is_a_problem_of_the_case() -> None:

@@ -12,7 +12,7 @@ from attnprobe import masks
 from attnprobe.core.case import Case
 from attnprobe.core.score import Bias, Score
 from attnprobe.device import laboratory
-from tests.mutation import gradients, memory
+from tests.mutation import drawing, gradients, memory, recompute, states, strides
 from tests.mutation import masks as masked
 from tests.mutation.base import Attention
 from tests.mutation.right import Plain, RoundsDs, SplitK, torch_default
@@ -22,6 +22,8 @@ CASE = Case(2, 4, 2, 40, 40, 48, 48, dtype="bfloat16", mask=CAUSAL)
 DENSE = CASE.edit(mask=masks.parse("arbitrary(seed=5, percent=40)"))
 BIASED = CASE.edit(Hkv=4, score=Score(bias=Bias(requires_grad=True)))
 DROPPED = CASE.edit(mask=masks.parse("none"), dropout_p=0.25)
+BIASED_DROPPED = BIASED.edit(mask=masks.parse("none"), dropout_p=0.25)
+DECODE = CASE.edit(Mq=1, mask=masks.parse("none"))
 
 
 class NeedsAll(Attention):
@@ -143,7 +145,29 @@ FINDS: list[tuple[str, Callable[..., Tensor], Case, str]] = [
     ("inplace", WritesIntoCotangent(), CASE, "inplace"),
     ("inplace", gives_query_back, CASE.edit(passes="fwd"), "alias"),
     ("power-of-two", ClampsValues(), CASE.edit(dtype="float32"), "scaling"),
+    ("power-of-two", recompute.ValuesThroughHalf(), CASE, "scaling"),
+    ("power-of-two", recompute.GradientsThroughHalf(), CASE, "scaling"),
     ("autocast", LosesFactorUnderAutocast(), CASE.edit(dtype="float32"), "autocast"),
+    ("autocast", states.AutocastRoundsToHalf(), CASE.edit(dtype="float32"), "autocast"),
+    ("stale", states.BiasConvertedOncePerTensor(), BIASED, "stale"),
+    ("threads", states.ScratchSharedByThreads(), CASE, "threads"),
+    ("inference", states.KeysKeptBetweenDecodes(), DECODE, "inference"),
+    ("isolation", states.NaNsAreHidden(), CASE, "isolation"),
+    ("isolation", states.NaNSpreadsOverTheTile(), CASE, "isolation"),
+    *(
+        ("mask-memory", bug(), case, "mask_memory")
+        for bug, case in (
+            (strides.MaskRowsAssumedDense, DENSE),
+            (strides.MaskInnerStrideIsOne, DENSE),
+            (strides.MaskOffsetIgnored, DENSE),
+            (strides.ExpandedMaskTakenDense, DENSE),
+            (strides.TwoDimensionalMaskIgnored, DENSE),
+            (strides.MaskInnerStrideIsOne, BIASED),
+            (strides.ThreeDimensionalMaskIsByBatch, BIASED),
+        )
+    ),
+    ("dropout", drawing.DropoutIgnoresSeed(), DROPPED, "dropout"),
+    ("dropout", drawing.DropoutInGradientOfValuesOnly(), BIASED_DROPPED, "dropout"),
     *(
         ("dropout", bug(), DROPPED, "dropout")
         for bug in (

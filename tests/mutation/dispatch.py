@@ -253,11 +253,3 @@ class HeadDimPadRepeats(Flash):
 
     def write(self, name, tensor, dtype):
         return super().write(name, tensor[..., : self.K] if name in ("dq", "dk") else tensor, dtype)
-
-
-class NoKeysIsGarbage(Attention):
-    """Without any key the output is what memory held."""
-
-    def output(self, P, v):
-        out = super().output(P, v)
-        return out + 1e3 if P.shape[-1] == 0 else out

@@ -24,16 +24,18 @@ class _Masked(Attention):
 
 
 def _misread(tensor, stride):
-    """What a kernel reads that takes these for the strides; it wraps at the end of the storage."""
+    """What a kernel reads that takes these for the strides; behind the storage lie zeros."""
     n = tensor.untyped_storage().nbytes() // tensor.element_size()
     flat = tensor.detach().as_strided((n,), (1,), 0)
     at = sum(
         (torch.arange(size) * step)[(...,) + (None,) * (tensor.ndim - 1 - d)]
         for d, (size, step) in enumerate(zip(tensor.shape, stride, strict=True))
     )
-    # The gradient stays that of the tensor itself.
-    return tensor + (flat[(at + tensor.storage_offset()) % n] - tensor).detach() if (
-        tensor.is_floating_point()) else flat[(at + tensor.storage_offset()) % n]  # fmt: skip
+    at = at + tensor.storage_offset()
+    read = torch.where(at < n, flat[at.clamp(max=n - 1)], torch.zeros((), dtype=tensor.dtype))
+    if tensor.dtype == torch.bool:
+        return read
+    return read + (tensor - tensor.detach()).nan_to_num(0.0)  # the gradient stays the tensor's own
 
 
 def _dense(shape):

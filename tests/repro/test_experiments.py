@@ -41,6 +41,17 @@ class attention(Attention):
         return out if key.requires_grad else out * 1.0 + 0.1 * query
 """,
     "dropout": "from tests.mutation.memory import DropoutOtherInBackward as attention",
+    "mask-memory": "from tests.mutation.strides import MaskInnerStrideIsOne as attention",
+    "threads": "from tests.mutation.states import ScratchSharedByThreads as attention",
+    "isolation": "from tests.mutation.states import NaNsAreHidden as attention",
+    "inference": """
+from tests.mutation.base import Attention
+import torch
+class attention(Attention):
+    def __call__(self, query, key, value, is_causal=False, **options):
+        is_causal = is_causal and torch.is_grad_enabled()
+        return super().__call__(query, key, value, is_causal=is_causal, **options)
+""",
     "ends": "from tests.mutation.memory import SecondBatchWrong as attention",
     "interleaved": """
 from tests.mutation.base import Attention

@@ -38,11 +38,12 @@ def bias_gradient(inputs: Inputs, gradient: Tensor) -> Tensor:
 
     Args:
         inputs: Where the bias is.
-        gradient: (M, N), (B, H, M, N) where 1 broadcasts, or the (B*H, M, N) of nn.MultiheadAttention.
+        gradient: (M, N), (H, M, N) or (B, H, M, N) where 1 broadcasts, or the (B*H, M, N) of
+            nn.MultiheadAttention.
     """
     case, shape = inputs.case, inputs.case.bias_shape
     assert shape is not None
-    if gradient.dim() == 3:
+    if gradient.dim() == 3 and gradient.shape[0] == case.B * case.Hq:
         gradient = gradient.reshape(case.B, case.Hq, *gradient.shape[1:])
     while gradient.dim() < 4:
         gradient = gradient.unsqueeze(0)

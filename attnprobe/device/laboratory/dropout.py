@@ -1,11 +1,11 @@
 """Dropout by its statistics: rate, scale, independence, and one mask for forward and backward.
 
 Finds a wrong rate, kept probabilities that are not divided by 1 - p, a mask shared by heads, rows,
-batch elements or calls, and a backward that draws its own. With q = 0 and one-hot values the output
-*is* the mask: 0 where a pair was dropped, 1 / (n (1 - p)) where it was kept; with a one-hot
-cotangent the gradient of the values is the mask of the backward, in the same launch. A right kernel
-may draw its random numbers in any way and round p to eight bits, as flash-attn does; counts are
-held to tails of a Gaussian at `SIGMAS`, values to eight roundings.
+batch elements or calls, one that no seed repeats, and a backward that draws its own. With q = 0 and
+one-hot values the output *is* the mask: 0 where a pair was dropped, 1 / (n (1 - p)) where it was kept;
+with a one-hot cotangent the gradient of the values is the mask of the backward, in the same launch. A
+right kernel may draw its random numbers in any way and round p to eight bits, as flash-attn does;
+counts are held to tails of a Gaussian at `SIGMAS`, values to eight roundings.
 Source of the eight bits: flash-attn's `p_dropout_in_uint8_t`
 (https://github.com/Dao-AILab/flash-attention/blob/main/csrc/flash_attn/flash_api.cpp).
 """
@@ -53,8 +53,10 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     case = subject.case
     if not case.dropout_p:
         return Skipped("the case has no dropout")
-    if case.Mkv > case.Kv or case.Mq > case.Kv or case.lengths or not case.score.is_plain:
-        return Skipped("the mask is read off where Mq and Mkv are at most Kv, with plain scores")
+    score = case.score
+    forbids = score.bias is not None and score.bias.forbids
+    if case.Mkv > case.Kv or case.Mq > case.Kv or case.lengths or score.alibi or forbids:
+        return Skipped("the mask is read off where Mq and Mkv are at most Kv, and no score is -inf")
     probe = _probe(subject.inputs)
     allowed = exact.allowed(case, probe.q.device, slice(0, case.Mkv)).expand(_scores(case))
     first = _drawn(subject, probe)
@@ -78,14 +80,18 @@ def _scores(case: Case) -> tuple[int, int, int, int]:
 
 
 def _probe(inputs: Inputs) -> Inputs:
-    """Uniform attention over one-hot values, one-hot cotangents of the first head of each group."""
+    """Uniform attention over one-hot values, one-hot cotangents of the first head of each group.
+
+    A bias is 0 here, and its own in `_real`.
+    """
     case = inputs.case
     v, dout = torch.zeros_like(inputs.v), torch.zeros_like(inputs.dout)
     keys = torch.arange(case.Mkv, device=v.device)
     queries = torch.arange(case.Mq, device=v.device)
     v[:, :, keys, keys] = 1.0
     dout[:, :: case.groups, queries, queries] = 1.0
-    return replace(inputs, q=torch.zeros_like(inputs.q), v=v, dout=dout)
+    bias = None if inputs.bias is None else torch.zeros_like(inputs.bias)
+    return replace(inputs, q=torch.zeros_like(inputs.q), v=v, dout=dout, bias=bias)
 
 
 def _drawn(subject: Subject, probe: Inputs) -> _Drawn:
@@ -177,9 +183,13 @@ def _calls(one: Tensor, other: Tensor, allowed: Tensor) -> tuple[Failure, ...]:
 
 
 def _real(subject: Subject, drawn: _Drawn, repeated: Tensor) -> tuple[Failure, ...]:
-    """Real values, held to the reference of the very mask, where a seed gives the same mask again."""
+    """Real values, held to the reference of the very mask, which the same seed gives again."""
     if not torch.equal(repeated, drawn.kept):
-        return ()
+        message = (
+            "two calls after the same torch.manual_seed drop other pairs: runs cannot be repeated, and "
+            "activation checkpointing differentiates another function"
+        )
+        return (Failure("dropout", message),)
     truth = reference.compute(subject.inputs, drawn=drawn.kept)
     wrong = _judged.failures(subject, subject.run(), subject.inputs, truth)
     return _judged.renamed(wrong, "dropout", "under the mask that was drawn")

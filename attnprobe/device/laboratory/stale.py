@@ -10,12 +10,14 @@ from __future__ import annotations
 import torch
 
 from attnprobe import masks
-from attnprobe.core.case import Case
 from attnprobe.core.parity import Failure
 from attnprobe.device import reference
 from attnprobe.device.inputs import make, own
 from attnprobe.device.laboratory import Skipped, _judged
 from attnprobe.device.subject import Declined, Subject
+
+BAND = "sliding-window(left=7, right=0, align=top-left)"
+ANY = "arbitrary(seed={}, percent=60)"
 
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
@@ -31,38 +33,35 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
 def _other_numbers(subject: Subject) -> tuple[Failure, ...]:
     before, after = own(subject.inputs), own(subject.inputs)
     drawn = make(subject.case.edit(seed=subject.case.seed + 1))
-    for name in ("q", "k", "v"):
+    written = ("q", "k", "v", "bias") if subject.case.wants_bias_grad else ("q", "k", "v")
+    for name in written:
         getattr(after, name).copy_(getattr(drawn, name))
     prepared, then = subject.prepare(before), subject.prepare(after)
     with prepared.around():
         subject.launch(prepared)
         with torch.no_grad():
-            for name in ("q", "k", "v"):
+            for name in prepared.leaves:
                 prepared.leaves[name].copy_(then.leaves[name])
         outputs = subject.launch(prepared, after).outputs
     wrong = _judged.failures(subject, outputs, after, reference.compute(after))
-    return _judged.renamed(wrong, "stale", "after new numbers were written into q, k and v")
+    names = ", ".join(written)
+    return _judged.renamed(wrong, "stale", f"after new numbers were written into {names}")
 
 
 def _other_masks(subject: Subject) -> tuple[Failure, ...]:
-    """Two masks that no library has a word for, one after the other, then the first again."""
-    plain = subject.case.edit(mask=masks.parse("arbitrary(seed=1, percent=60)"), lengths=None)
-    first, second = _masked(plain, 1), _masked(plain, 2)
-    if first.problems:
-        return ()
-    for case in (first, second, first):
+    """A band, which leaves whole tiles empty, and masks without any order, one after the other."""
+    for text in (BAND, ANY.format(1), ANY.format(2), ANY.format(1)):
+        case = subject.case.edit(mask=masks.parse(text), lengths=None, mask_form="best")
+        if case.problems:
+            continue
         inputs = make(case)
         try:
             outputs = subject.run(inputs)
         except Declined:
-            return ()
+            continue
         wrong = _judged.failures(subject, outputs, inputs, reference.compute(inputs))
         if wrong:
             return _judged.renamed(
                 wrong, "stale", "with another mask of the shape of an earlier one"
             )
     return ()
-
-
-def _masked(case: Case, seed: int) -> Case:
-    return case.edit(mask=masks.parse(f"arbitrary(seed={seed}, percent=60)"), mask_form="best")

@@ -40,6 +40,8 @@ def lower(inputs: Inputs, causal_bias: bool = False) -> Lowered | Refusal:
             return Lowered(common | {"attn_mask": bias}, "causal_lower_right")
     match dense.lower(inputs):
         case Lowered(arguments, form, occupied):
+            if inputs.mask_memory and "attn_mask" in arguments:
+                arguments = {"attn_mask": inputs.mask_memory(arguments["attn_mask"])}
             return Lowered(common | arguments, form, occupied)
         case Refusal(reasons):
             return Refusal(tuple(r.replace("a dense mask has", "SDPA has") for r in reasons))

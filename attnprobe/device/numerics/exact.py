@@ -240,24 +240,30 @@ def _garbage(x: Tensor, where: Tensor, size: float) -> Tensor:
     return torch.where(where[:, None, :, None], wrong, x)
 
 
-def power_of_two(run: Run, inputs: Inputs) -> tuple[Failure, ...]:
+def power_of_two(run: Run, inputs: Inputs, factor: float = 4.0) -> tuple[Failure, ...]:
     """out(4 v) = 4 out and gradients(4 dout) = 4 gradients, bit for bit.
 
-    out is linear in v and gradients are linear in dout, and a factor of 4 changes no significand. Not
+    out is linear in v and gradients are linear in dout, and a power of two changes no significand. Not
     for float16, whose subnormals round on the way.
+
+    Args:
+        run: The backend.
+        inputs: The case's tensors, of ordinary size.
+        factor: A power of two that keeps them well inside the range of their dtype.
     """
     if inputs.case.dtype == "float16":
         return ()
     found: list[Failure] = []
-    larger = {"v": replace(inputs, v=4 * inputs.v)}
+    larger = {"v": replace(inputs, v=factor * inputs.v)}
     if inputs.case.wants_backward:
-        larger["dout"] = replace(inputs, dout=4 * inputs.dout)
+        larger["dout"] = replace(inputs, dout=factor * inputs.dout)
     for what, scaled in larger.items():
         names = ("out",) if what == "v" else ("dq", "dk", "dv", "dbias")
-        moved = _apart(run, inputs, scaled, names, 4.0)
+        moved = _apart(run, inputs, scaled, names, factor)
         for name, differs in moved.items():
             if bool(differs.any()):
-                message = f"{name}(4 {what}) is not 4 {name} in {int(differs.sum())} places"
+                places = f"{int(differs.sum())} places"
+                message = f"{name}({factor:g} {what}) is not {factor:g} {name} in {places}"
                 found.append(Failure("scaling", message))
     return tuple(found)
 
