@@ -61,6 +61,9 @@ def launch(
         announce("backward")
         gradients = _gradients(native, prepared, inputs)
         _wait(case)
+        for name, g in gradients.items():
+            if g.layout != torch.strided and not g.is_nested:
+                return Failure("type", f"returned a gradient of {name} of layout {_layout(g)}")
     found = {
         f"d{name}": layout.canonical(name, g) for name, g in gradients.items() if name != "bias"
     }
@@ -83,8 +86,9 @@ def _malformed(native: object, prepared: Prepared, case: Case) -> Failure | None
     if not isinstance(native, Tensor):
         return Failure("type", f"returned {type(native).__name__}, not a tensor")
     if native.layout != torch.strided and not native.is_nested:
-        kind = str(native.layout).removeprefix("torch.")
-        return Failure("type", f"returned a tensor of layout {kind}, not a dense one")
+        return Failure("type", f"returned a tensor of layout {_layout(native)}, not a dense one")
+    if not native.is_floating_point():
+        return Failure("dtype", f"out is {native.dtype}, not torch.{case.dtype}")
     if native.device.type != case.device.partition(":")[0]:
         return Failure(
             "device", f"returned a tensor on {native.device}; inputs are on {case.device}"
@@ -96,6 +100,10 @@ def _malformed(native: object, prepared: Prepared, case: Case) -> Failure | None
     if shape != case.out_shape:
         return Failure("shape", f"returned shape {shape}; expected {case.out_shape}")
     return None
+
+
+def _layout(tensor: Tensor) -> str:
+    return str(tensor.layout).removeprefix("torch.")
 
 
 def _wait(case: Case) -> None:

@@ -6,11 +6,41 @@ sets one changes the numbers of the model around it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import overrides
+from torch.utils import _python_dispatch
+
+_DEVICES = ("cpu", "cuda")
+
+
+def _autocast() -> tuple[bool, ...]:
+    return tuple(torch.is_autocast_enabled(device) for device in _DEVICES)
+
+
+def _set_autocast(enabled: tuple[bool, ...]) -> None:
+    for device, on in zip(_DEVICES, enabled, strict=True):
+        torch.set_autocast_enabled(device, on)
+
+
+def _modes() -> tuple[int, int]:
+    """How many modes see every operation, and every function, of torch.
+
+    Source: torch@2.13.0:torch/overrides.py, `_len_torch_function_stack`.
+    """
+    return torch._C._len_torch_dispatch_stack(), torch._C._len_torch_function_stack()
+
+
+def _pop_modes(wanted: tuple[int, int]) -> None:
+    pops: tuple[Callable[[], object], ...] = (_python_dispatch._pop_mode, overrides._pop_mode)
+    for n, pop in enumerate(pops):
+        while _modes()[n] > wanted[n]:
+            pop()
+
 
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
@@ -29,6 +59,10 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     ),
     "the number of threads": (torch.get_num_threads, torch.set_num_threads),
     "the seed": (torch.initial_seed, torch.manual_seed),
+    "autocast on cpu, cuda": (_autocast, _set_autocast),
+    "anomaly detection": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    "the modes that see every operation": (_modes, _pop_modes),
+    "the working directory": (os.getcwd, os.chdir),
 }
 
 Settings = dict[str, Any]

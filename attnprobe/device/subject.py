@@ -11,7 +11,7 @@ import torch
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Refused
 from attnprobe.core.parity import Failure
-from attnprobe.device import remembered, settings
+from attnprobe.device import functions, remembered, settings
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.launch import Launched, launch
@@ -107,7 +107,7 @@ class Subject:
         inputs = self.inputs if inputs is None else inputs
         if inputs.case.dropout_p:
             torch.manual_seed(inputs.case.seed)
-        before = settings.now()
+        before, known = settings.now(), functions.now()
         try:
             launched = launch(prepared, inputs, self.announce)
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -120,10 +120,14 @@ class Subject:
             raise Malformed(Failure("inplace", said)) from error
         finally:
             changed = settings.restore(before)
+            replaced = functions.restore(known)
         if isinstance(launched, Failure):
             raise Malformed(launched)
         if changed:
             said = f"the call changed settings of the whole process: {', '.join(changed)}"
+            raise Malformed(Failure("global_state", said))
+        if replaced:
+            said = f"the call replaced functions of torch: {', '.join(replaced)}"
             raise Malformed(Failure("global_state", said))
         return launched
 

@@ -32,6 +32,9 @@ WRONG = {
     "returns.py:detached": "gradient_missing",
     "returns.py:value_without_gradient": "gradient_missing",
     "returns.py:sparse": "type",
+    "returns.py:complex_numbers": "dtype",
+    "returns.py:integers": "dtype",
+    "returns.py:sparse_gradient": "type",
     "writes.py:query": "inplace",
     "writes.py:mask": "inplace",
     "writes.py:cotangent": "inplace",
@@ -40,6 +43,12 @@ WRONG = {
     "writes.py:determinism": "global_state",
     "writes.py:seed": "global_state",
     "writes.py:gradients_off": "global_state",
+    "writes.py:autocast": "global_state",
+    "writes.py:an_operation_mode": "global_state",
+    "writes.py:anomaly_detection": "global_state",
+    "writes.py:directory": "global_state",
+    "writes.py:torchs_own_attention": "global_state",
+    "writes.py:a_method_of_tensors": "global_state",
 }
 """What is measured and wrong: the kind of failure."""
 

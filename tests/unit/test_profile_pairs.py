@@ -34,7 +34,7 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "more heads than queries": lambda c: c.Hq > c.Mq,
     "wide heads": lambda c: c.K > 128,
     "odd head dim": lambda c: c.K % 8 != 0,
-    "other value dim": lambda c: c.K != c.Kv,
+    "other value dim": lambda c: c.Kv != c.K,
     "own scale": lambda c: c.score.scale is not None and c.score.scale > 0,
     "negative scale": lambda c: c.score.scale is not None and c.score.scale < 0,
     "causal": lambda c: c.mask.is_causal and c.mask_form == "best" and not _biased(c),

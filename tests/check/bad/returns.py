@@ -59,6 +59,28 @@ def sparse(query, key, value, **options):
     return right(query, key, value, **options).detach().to_sparse()
 
 
+def complex_numbers(query, key, value, **options):
+    return right(query, key, value, **options).to(torch.complex64)
+
+
+def integers(query, key, value, **options):
+    return right(query, key, value, **options).int()
+
+
+class _Sparse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, out):
+        return out.clone()
+
+    @staticmethod
+    def backward(ctx, dout):
+        return dout.to_sparse()
+
+
+def sparse_gradient(query, key, value, **options):
+    return right(_Sparse.apply(query), key, value, **options)
+
+
 def not_contiguous(query, key, value, **options):
     out = right(query, key, value, **options)
     return out.transpose(1, 2).contiguous().transpose(1, 2)

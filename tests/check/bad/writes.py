@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention as right
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def query(query, key, value, **options):
@@ -49,6 +51,43 @@ def gradients_off(query, key, value, **options):
     out = right(query, key, value, **options)
     torch.set_grad_enabled(False)
     return out
+
+
+def autocast(query, key, value, **options):
+    out = right(query, key, value, **options)
+    torch.autocast("cpu", dtype=torch.bfloat16).__enter__()
+    return out
+
+
+class _Sees(TorchDispatchMode):
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return function(*args, **(kwargs or {}))
+
+
+def an_operation_mode(query, key, value, **options):
+    out = right(query, key, value, **options)
+    _Sees().__enter__()
+    return out
+
+
+def anomaly_detection(query, key, value, **options):
+    torch.autograd.set_detect_anomaly(True)
+    return right(query, key, value, **options)
+
+
+def directory(query, key, value, **options):
+    os.chdir("/")
+    return right(query, key, value, **options)
+
+
+def torchs_own_attention(query, key, value, **options):
+    torch.nn.functional.scaled_dot_product_attention = torchs_own_attention
+    return right(query, key, value, **options)
+
+
+def a_method_of_tensors(query, key, value, **options):
+    torch.Tensor.exp = lambda tensor: tensor * 0
+    return right(query, key, value, **options)
 
 
 def threads(query, key, value, **options):
