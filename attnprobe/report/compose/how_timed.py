@@ -11,6 +11,7 @@ from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import cases
+from attnprobe.report.compose.machine_meanwhile import meanwhile
 from attnprobe.report.costs import costs
 from attnprobe.report.document import (
     Block,
@@ -39,6 +40,8 @@ def how_timed(report: Report) -> tuple[Block, ...]:
         ("measured limits of this device", (t.rates.text for _, t in timings if t.rates)),
     ]
     said = [line(f"{name}: {text}") for name, texts in facts if (text := _each(texts))]
+    if machine := meanwhile(t.conditions for _, t in timings if t.conditions):
+        said.append(line(f"the machine meanwhile: {machine}"))
     share = "of limit: max(FLOP / matmul rate, bytes that must move / copy rate) / time"
     return (
         Heading("How it was measured"),
