@@ -221,7 +221,9 @@ class FlatIndexInFloat(Flash):
     def read(self, name, tensor):
         if name != "k" or tensor.numel() <= 2**24:
             return super().read(name, tensor)
-        index = torch.arange(tensor.numel(), dtype=torch.float32).long()
+        index = (
+            torch.arange(tensor.numel(), dtype=torch.float32).long().clamp(max=tensor.numel() - 1)
+        )
         return tensor.reshape(-1)[index].view(tensor.shape).float()
 
 
