@@ -30,7 +30,7 @@ def test_the_list_has_a_line_for_each(capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.parametrize(("name", "command"), [("vit", "profile"), ("check-quick", "check")])
 def test_one_is_shown_as_it_is(capsys: pytest.CaptureFixture[str], name: str, command: str):
-    """stdout is the file, so that it can be redirected; stderr names the command it is for."""
+    """Stdout is the file, so that it can be redirected; stderr names the command it is for."""
     out, err = output(capsys, name)
     assert out.strip() == profiles.text(name).strip()
     assert f"attnprobe {command} {name}" in err
