@@ -21,6 +21,7 @@ from attnprobe.core.timing import Duration, Ratio
 BETWEEN_SESSIONS = {"cuda": 0.02, "cpu": 0.10}
 """Differences between two runs that are called none, whatever their intervals say.
 
+Chosen, not derived: tests/bench/upgrades.py prints the least that a machine needs.
 The rounds of one run cannot see what is the same in all of them: where memory came to lie, how warm
 the machine was, which neighbours it had. Two interpreters that take turns have fresh processes in
 every turn, so their intervals hold it, and core/timing.SAME is enough."""
