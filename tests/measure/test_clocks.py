@@ -2,21 +2,28 @@
 
 import gc
 import time
+from collections import deque
 
 import pytest
 import torch
 
-from attnprobe.device.measure import clocks
+from attnprobe.device.measure import clocks, timing
 from attnprobe.device.measure.clocks import Call, CpuClock, CudaClock
+from attnprobe.device.measure.sampling import collect
 
 
 class FakeGpu:
-    """Host and GPU as two timelines: the GPU starts what was launched when it is free."""
+    """Host and GPU as two timelines: the GPU starts what was launched when it is free.
+
+    Some 1,024 launches can wait; the host that makes one more waits itself, as CUDA has it.
+    """
 
     CYCLES_PER_S = 2e9
+    DEPTH = 1024
 
     def __init__(self, monkeypatch):
         self.host = self.free = 0.0
+        self.waiting = deque()
         monkeypatch.setattr(clocks, "_sleep", lambda c: self.launch(c / self.CYCLES_PER_S, 1e-6))
         monkeypatch.setattr(CudaClock, "_event", lambda _: FakeEvent(self))
         monkeypatch.setattr(torch.cuda, "synchronize", lambda device: self.wait())
@@ -25,7 +32,12 @@ class FakeGpu:
     def launch(self, gpu_s, host_s):
         """One kernel."""
         self.host += host_s
+        while self.waiting and self.waiting[0] <= self.host:
+            self.waiting.popleft()
+        if len(self.waiting) >= self.DEPTH:
+            self.host = self.waiting.popleft()
         self.free = max(self.free, self.host) + gpu_s
+        self.waiting.append(self.free)
 
     def wait(self):
         self.host = max(self.host, self.free)
@@ -88,6 +100,39 @@ def test_a_call_that_waits_for_the_device_is_marked_and_never_hangs(gpu):
     begin = gpu.host
     assert all(r.disturbed for r in clock.burst(call, 5))
     assert gpu.host - begin < 5 * 1.2e-4
+
+
+def many_kernels(gpu, count):
+    """A layer: each kernel takes the GPU 2 us and the host 5."""
+    return Call(lambda _: [gpu.launch(2e-6, 5e-6) for _ in range(count)])
+
+
+def sampled(call, budget_s=0.45):
+    clock = CudaClock(torch.device("cuda"))
+    taken = collect({"it": call}, clock, budget_s, 0.02, lambda series: series["it"].half_width)
+    return clock, taken["it"]
+
+
+@pytest.mark.parametrize(("kernels", "gpu_s"), [(4, 8e-6), (40, 80e-6), (300, 600e-6)])
+def test_sampling_a_launch_bound_call_times_the_gpu_within_the_budget(gpu, kernels, gpu_s):
+    """Whatever the call consists of; the sleeps are part of the budget."""
+    began = gpu.host
+    _, series = sampled(many_kernels(gpu, kernels))
+    assert gpu.host - began <= 0.46
+    assert len(series.rounds) >= 20
+    found = series.duration()
+    assert found.median == pytest.approx(gpu_s, rel=1e-3)
+    assert series.host_s == pytest.approx(5e-6 * kernels, rel=1e-3)
+    assert series.disturbed < timing.DISTURBED
+
+
+def test_what_exceeds_the_queue_is_timed_as_it_runs_and_marked(gpu):
+    """3,000 kernels cannot be queued ahead: the host sets the pace, and the reading says so."""
+    clock, series = sampled(many_kernels(gpu, 3000))
+    assert series.disturbed > timing.DISTURBED
+    assert series.duration().median == pytest.approx(15e-3, rel=0.1)
+    assert series.host_s > timing.LAUNCH_BOUND * series.duration().median
+    assert clock.wall(many_kernels(gpu, 3000), 4) == pytest.approx(15e-3, rel=0.1)
 
 
 def test_what_precedes_a_call_is_not_in_its_time(gpu):

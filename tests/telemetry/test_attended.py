@@ -65,6 +65,15 @@ def test_a_timed_trial_on_the_gpu_has_the_gpus():
     assert found.gaps == ()
 
 
+def test_the_device_that_is_watched_is_the_one_that_cuda_counts():
+    """The second visible device, whatever NVML's index of it is."""
+    visible = [{"index": 0, "uuid": "ff00"}, {"index": 1, "uuid": "aa11"}]
+    second = replace(CPU, device="cuda:1")
+    assert conditions(timed(Announcing(facts={**GPUS, "gpus": visible}), second)).gpu is not None
+    first = timed(Announcing(facts={**GPUS, "gpus": visible}), GPU)
+    assert "does not know the device" in first.outcome.timing.notes[-1]
+
+
 def test_a_neighbour_takes_the_times_back():
     """From NVML to the record."""
     library = FakeNvml(
