@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from attnprobe.cli.progress import Progress
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
 from attnprobe.profiling import contestants, longest, questions, sweep
-from attnprobe.report import longest as found_longest
+from attnprobe.report.compose import longest as found_longest
 from attnprobe.session.lines import Header
 from attnprobe.workload import Workload
 
@@ -83,20 +84,22 @@ def profile(
     """
     wanted = profiles.load(workload)
     how = questions.sampling(target_ci, warm)
-    swept = sweep.spread(_chosen(wanted, mask, dtype, shape), sweep.axes(sweeps))
-    asked = contestants.choose(swept.workload.calls, backend or wanted.backends, against)
+    chosen, axes = _chosen(wanted, mask, dtype, shape), sweep.axes(sweeps)
+    everywhere = sweep.spread(chosen, axes)  # what is impossible is said before anything is started
+    asked = contestants.choose(everywhere.workload.calls, backend or wanted.backends, against)
     header = Header("profile", workload, seed)
 
     def measure(of: survey.Survey, file: Path, within: float | None) -> list[Record]:
         """What is asked of one interpreter, in so many seconds."""
         here = survey.device(device, of.machine())
         of.require(asked.backends)
+        swept = sweep.spread(replace(chosen, calls=plan.place(chosen, here, seed)), axes)
         for left_out in swept.left_out:
             of.journal.note(f"left out of the sweep: {left_out}")
         for number in wanted.reported:
             of.journal.reported(number)
         timed = asked.only(of.usable(asked.backends))
-        calls = plan.place(swept.workload, here, seed)
+        calls = swept.workload.calls
         trials = questions.timings(calls, timed, how)
         try:
             agree(trials, of.journal.done, asked=not yes and not budget)

@@ -25,6 +25,8 @@ _CALLS = 20
 """Times that the whole case runs, in passes and rounds, until there is an interval at all."""
 _LONGEST_BUDGET_S = 20.0
 _FRESH_CHILD_S = 0.5
+_DEADLINE_S = 60.0
+"""What takes longer is cut off (session/runner.py)."""
 
 
 def expected_s(trials: Iterable[Trial]) -> float:
@@ -43,7 +45,7 @@ def expected_s(trials: Iterable[Trial]) -> float:
         if trial.question == "fits":
             seconds += _FRESH_CHILD_S + running / _CALLS
         else:
-            seconds += _AROUND_S[kind] + max(trial.sampling.budget_s, running)
+            seconds += min(_DEADLINE_S, _AROUND_S[kind] + max(trial.sampling.budget_s, running))
     return seconds
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from attnprobe.core.jsonio import encode
 from attnprobe.core.report import Report
-from attnprobe.report import sweeps
-from attnprobe.report.costs import Cost, costs
-from attnprobe.report.crossovers import Crossover, crossovers
+from attnprobe.report.compose import sweeps
+from attnprobe.report.compose.costs import Cost, costs
+from attnprobe.report.compose.crossovers import Crossover, crossovers
+from attnprobe.report.compose.longest import Longest
+from attnprobe.report.compose.scaling import Scaling, scalings
+from attnprobe.report.compose.sweeps import Sweep
 from attnprobe.report.json_trial import Json, trial
-from attnprobe.report.longest import Longest
-from attnprobe.report.scaling import Scaling, scalings
-from attnprobe.report.sweeps import Sweep
 
 
 def timed(cost: Cost) -> Json:

@@ -13,11 +13,11 @@ from attnprobe.core.outcome import OUTCOME_KINDS, Measured
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
+from attnprobe.report.compose.costs import costs
+from attnprobe.report.compose.longest import longest
 from attnprobe.report.compose.reported import Beside, beside
-from attnprobe.report.costs import costs
 from attnprobe.report.json_profile import along_sweeps, limit, timed
 from attnprobe.report.json_trial import parity, trial
-from attnprobe.report.longest import longest
 
 Json = dict[str, Any]
 

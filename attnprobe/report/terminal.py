@@ -75,7 +75,7 @@ def _block(block: d.Block) -> RenderableType:
             grid = (_text(spans, wrap=False) for spans in staircase(block))
             return Group(*grid, Text(), _text(block.legend_line))
         case d.Folded(summary, _, long=True):
-            return Text(f"{summary}: `attnprobe render SESSION --format md` has them", style="dim")
+            return Text(f"{summary} (`attnprobe render SESSION --format md` has it)", style="dim")
         case d.Folded(summary, blocks):
             return Group(Text(summary, style="bold"), *map(_block, blocks))
 

@@ -23,7 +23,7 @@ from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record, Trial
 from attnprobe.report import compose, json_view, terminal
 from attnprobe.report.compose import glyphs, reading
-from attnprobe.report.costs import Cost, fastest, ranked
+from attnprobe.report.compose.costs import Cost, fastest, ranked
 from tests.golden import example
 
 CASE = example.H200.records[0].trial.case

@@ -6,6 +6,7 @@ from attnprobe.core.report import Report
 from attnprobe.report.compose.backends import backends
 from attnprobe.report.compose.broken import broken, rerouted
 from attnprobe.report.compose.conditions import conditions, reproduce
+from attnprobe.report.compose.costs import costs
 from attnprobe.report.compose.environment import environment
 from attnprobe.report.compose.how_timed import how_timed
 from attnprobe.report.compose.known_bugs import bugs
@@ -66,9 +67,9 @@ def full(report: Report) -> Document:
             *broken(report.records),
             *rerouted(report.records),
             *refusals(report.records),
-            *timing(report),
+            *timing(costs(report)),
             *reported(report),
-            *how_timed(report),
+            *how_timed(report, costs(report)),
             *conditions(report),
             *reproduce(report),
         )

@@ -8,6 +8,7 @@ from attnprobe.core import units
 from attnprobe.core.outcome import Measured
 from attnprobe.core.timing import Duration, Ratio, Timing
 from attnprobe.report.compose import reading
+from attnprobe.report.compose.costs import Cost
 from attnprobe.report.compose.glyphs import (
     NO_POWER,
     REROUTED,
@@ -15,7 +16,6 @@ from attnprobe.report.compose.glyphs import (
     UNCHECKED,
     WRONG,
 )
-from attnprobe.report.costs import Cost
 from attnprobe.report.document import (
     Block,
     Column,

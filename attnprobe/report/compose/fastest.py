@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from attnprobe.core import units
-from attnprobe.core.case import Case
-from attnprobe.core.report import Report
 from attnprobe.report.compose import reading
+from attnprobe.report.compose.costs import ByCase, Cost
+from attnprobe.report.compose.costs import fastest as best_of
 from attnprobe.report.compose.glyphs import RIGHT, WRONG
-from attnprobe.report.costs import Cost, costs
-from attnprobe.report.costs import fastest as best_of
 from attnprobe.report.document import Block, Column, Folded, Inline, Span, Table, code, line
 
 MOST = 40
 """Rows; further cases are folded."""
 
 
-def fastest(report: Report, cases: Iterable[Case] | None = None) -> tuple[Block, ...]:
+def fastest(by_case: ByCase, wrong: set[str]) -> tuple[Block, ...]:
     """The table; nothing where nothing was timed.
 
     Args:
-        report: The session.
-        cases: Those that get a row; None is all.
+        by_case: The cases that get a row.
+        wrong: Backends that are wrong anywhere in the session.
     """
-    by_case = costs(report)
-    wrong = {r.trial.backend for r in reading.in_state(report.records, WRONG)}
-    wanted = by_case if cases is None else [case for case in cases if case in by_case]
-    rows = tuple(_choice(by_case[case], wrong) for case in wanted)
+    rows = tuple(_choice(same, wrong) for same in by_case.values())
     names = ("timed case", "dtype", "fastest right", "pass", "ms", "peak", "remark")
     columns = tuple(Column(n, "right" if n in ("ms", "peak") else "left") for n in names)
     blocks: list[Block] = [Table(columns, rows[:MOST])] if rows else []

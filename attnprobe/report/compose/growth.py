@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from attnprobe.core import units
-from attnprobe.core.case import Case
 from attnprobe.report.compose import reading
-from attnprobe.report.costs import Cost
-from attnprobe.report.crossovers import Crossover, crossovers, leaders
+from attnprobe.report.compose.costs import ByCase
+from attnprobe.report.compose.crossovers import Crossover, crossovers, leaders
+from attnprobe.report.compose.scaling import Scaling, scalings
+from attnprobe.report.compose.sweeps import Sweep
 from attnprobe.report.document import (
     Block,
     Bullets,
@@ -21,11 +20,9 @@ from attnprobe.report.document import (
     code,
     line,
 )
-from attnprobe.report.scaling import METHOD, Scaling, scalings
-from attnprobe.report.sweeps import Sweep
 
 
-def growth(sweep: Sweep, by_case: Mapping[Case, list[Cost]]) -> tuple[Block, ...]:
+def growth(sweep: Sweep, by_case: ByCase) -> tuple[Block, ...]:
     """Exponents where a length was swept, crossovers where anything with an order was."""
     blocks: list[Block] = []
     found = scalings(sweep, by_case)
@@ -39,7 +36,7 @@ def growth(sweep: Sweep, by_case: Mapping[Case, list[Cost]]) -> tuple[Block, ...
             Column("does not count"),
         )
         rows = tuple(_row(name, same) for name, same in by_backend.items())
-        blocks.append(Table(columns, rows, line(f"{METHOD}.")))
+        blocks.append(Table(columns, rows))
     return (*blocks, *_crossovers(sweep, by_case))
 
 
@@ -70,7 +67,7 @@ def _exponent(scaling: Scaling | None) -> Inline:
     return line(f"{fit.exponent:.2f} [{fit.low:.2f},{fit.high:.2f}]")
 
 
-def _crossovers(sweep: Sweep, by_case: Mapping[Case, list[Cost]]) -> list[Block]:
+def _crossovers(sweep: Sweep, by_case: ByCase) -> list[Block]:
     """Those that a leader takes part in at once; all others folded."""
     first = {name for name, _, _ in leaders(sweep, by_case)}
     found = crossovers(sweep, by_case)

@@ -9,10 +9,11 @@ from attnprobe.core.cost import FLOPS_TEXT
 from attnprobe.core.report import Report
 from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Record
-from attnprobe.report.compose import reading
+from attnprobe.report.compose import reading, sweeps
 from attnprobe.report.compose.broken import cases
+from attnprobe.report.compose.costs import ByCase
 from attnprobe.report.compose.machine_meanwhile import meanwhile
-from attnprobe.report.costs import costs
+from attnprobe.report.compose.scaling import METHOD
 from attnprobe.report.document import (
     Block,
     Bullets,
@@ -26,12 +27,12 @@ from attnprobe.report.document import (
 )
 
 
-def how_timed(report: Report) -> tuple[Block, ...]:
+def how_timed(report: Report, by_case: ByCase) -> tuple[Block, ...]:
     """Clock, cache, target, limits, the formula, and every remark and gap with its backends."""
     timings = [(r, t) for r in reading.timed(report) if (t := reading.timing(r)) and t.clock]
     if not timings:
         return ()
-    weighed = [cost.memory for same in costs(report).values() for cost in same]
+    weighed = [cost.memory for same in by_case.values() for cost in same]
     facts = [
         ("clock", (t.clock for _, t in timings)),
         ("cache before each call", (t.cache for _, t in timings)),
@@ -43,9 +44,11 @@ def how_timed(report: Report) -> tuple[Block, ...]:
     if machine := meanwhile(t.conditions for _, t in timings if t.conditions):
         said.append(line(f"the machine meanwhile: {machine}"))
     share = "of limit: max(FLOP / matmul rate, bytes that must move / copy rate) / time"
+    swept, _ = sweeps.find(by_case)
+    grown = [line(METHOD)] if any(sweep.field.length for sweep in swept) else []
     return (
         Heading("How it was measured"),
-        Bullets((*said, line(share), line(f"FLOP: {FLOPS_TEXT}"))),
+        Bullets((*said, line(share), line(f"FLOP: {FLOPS_TEXT}"), *grown)),
         *_grouped("Remarks", timings, lambda timing: timing.notes),
         *_grouped("Withheld numbers", timings, lambda timing: timing.withheld),
     )

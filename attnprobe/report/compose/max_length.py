@@ -6,6 +6,7 @@ from attnprobe.core import units
 from attnprobe.core.report import Report
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import describe
+from attnprobe.report.compose.longest import Longest, longest
 from attnprobe.report.document import (
     Block,
     Column,
@@ -17,7 +18,6 @@ from attnprobe.report.document import (
     code,
     line,
 )
-from attnprobe.report.longest import Longest, longest
 
 
 def max_length(report: Report) -> tuple[Block, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from attnprobe.core.report import Report
-from attnprobe.report import sweeps
-from attnprobe.report.compose import reading
+from attnprobe.report.compose import reading, sweeps
 from attnprobe.report.compose.broken import broken, rerouted
+from attnprobe.report.compose.costs import costs
 from attnprobe.report.compose.fastest import fastest
 from attnprobe.report.compose.how_timed import how_timed
 from attnprobe.report.compose.max_length import max_length
@@ -13,29 +13,25 @@ from attnprobe.report.compose.refusals import refusals
 from attnprobe.report.compose.reported import reported
 from attnprobe.report.compose.summary import findings
 from attnprobe.report.compose.timing import timing
-from attnprobe.report.costs import costs
-from attnprobe.report.document import Block, Document, Heading
+from attnprobe.report.document import Document, Heading
 
 
 def profile(report: Report) -> Document:
     """The whole view; cases of a sweep have their row in its tables, and none among the fastest."""
-    judged = reading.judged(report)
+    judged, by_case = reading.judged(report), costs(report)
+    _, alone = sweeps.find(by_case)
+    unswept = {case: by_case[case] for case in alone}
     return Document(
         (
             Heading("attnprobe profile", 1),
             *findings(judged),
-            *_fastest(report),
-            *timing(report),
+            *fastest(unswept, reading.wrong_somewhere(report)),
+            *timing(by_case),
             *max_length(report),
             *reported(report),
             *rerouted(judged.records),
             *broken(judged.records),
             *refusals(judged.records),
-            *how_timed(report),
+            *how_timed(report, by_case),
         )
     )
-
-
-def _fastest(report: Report) -> tuple[Block, ...]:
-    _, alone = sweeps.find(costs(report))
-    return fastest(report, alone)

@@ -13,7 +13,7 @@ from attnprobe.core.report import Report
 from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record
 from attnprobe.device import laboratory
-from attnprobe.report.compose.glyphs import State, state
+from attnprobe.report.compose.glyphs import WRONG, State, state
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -34,6 +34,11 @@ def experiments(report: Report) -> tuple[Record, ...]:
 def trainings(report: Report) -> tuple[Record, ...]:
     """Trials that asked whether a model learns with a backend."""
     return tuple(r for r in report.records if r.trial.question == "training")
+
+
+def wrong_somewhere(report: Report) -> set[str]:
+    """Backends that gave a wrong result in any trial."""
+    return {r.trial.backend for r in in_state(report.records, WRONG)}
 
 
 def judged(report: Report) -> Report:

@@ -9,6 +9,7 @@ from attnprobe.known_bugs import QUESTION
 from attnprobe.report import plain
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import REFUSED_BY, cases, describe
+from attnprobe.report.compose.costs import costs
 from attnprobe.report.compose.fastest import fastest
 from attnprobe.report.compose.glyphs import BROKEN, REFUSED, REROUTED, RIGHT, WRONG
 from attnprobe.report.compose.symptoms import symptom
@@ -26,7 +27,7 @@ from attnprobe.report.document import (
 
 def summary(report: Report) -> tuple[Block, ...]:
     """The verdict first, then each thing that is wrong in one line, then what to use."""
-    return (*findings(report), *fastest(report))
+    return (*findings(report), *fastest(costs(report), reading.wrong_somewhere(report)))
 
 
 def findings(report: Report) -> tuple[Block, ...]:

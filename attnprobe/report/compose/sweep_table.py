@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from attnprobe.core import units
-from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, OutOfMemory, Refused
 from attnprobe.report.compose import reading
-from attnprobe.report.compose.cost_table import one_case, ratio
+from attnprobe.report.compose.cost_table import ratio
+from attnprobe.report.compose.costs import ByCase, Cost
+from attnprobe.report.compose.crossovers import leaders, level
 from attnprobe.report.compose.glyphs import RIGHT, WRONG
 from attnprobe.report.compose.growth import growth
-from attnprobe.report.costs import Cost
-from attnprobe.report.crossovers import leaders, level
+from attnprobe.report.compose.sweeps import Sweep, Value
 from attnprobe.report.document import (
     Block,
     Column,
-    Folded,
     Heading,
     Inline,
     Paragraph,
@@ -25,12 +24,10 @@ from attnprobe.report.document import (
     code,
     line,
 )
-from attnprobe.report.sweeps import Sweep, Value
 
 WIDE = 8
 """Values in one table; more of them go into further tables."""
 
-ByCase = Mapping[Case, list[Cost]]
 Cell = Callable[[Cost], Span]
 
 _MARKS = {
@@ -47,22 +44,27 @@ _MARKS = {
 }
 
 
-def one_sweep(sweep: Sweep, by_case: ByCase) -> tuple[Block, ...]:
-    """Tables of time, of ratios and of memory over the values, and each case by itself, folded."""
+def one_sweep(sweep: Sweep, by_case: ByCase, namesake: bool = False) -> tuple[Block, ...]:
+    """Tables of time, of ratios and of memory over the values; what grows how; who overtakes whom.
+
+    Args:
+        sweep: The sweep.
+        by_case: All timed cases.
+        namesake: Whether another sweep has the same title; then the shape is part of it.
+    """
     first = next(iter(sweep.points.values()))
-    single = tuple(block for case in sweep.points.values() for block in one_case(by_case[case]))
+    shape = f" from {reading.shape(first)}" if namesake else ""
     passes = {case.passes for case in sweep.points.values()}
     what = f"{', '.join(sorted(passes))} in ms"
     best = {cost.record.trial for case in sweep.points.values() for cost in level(by_case[case])}
     return (
-        Heading(f"{sweep.title} ({reading.dtype(first)})", 3),
+        Heading(f"{sweep.title} ({reading.dtype(first)}){shape}", 3),
         Paragraph(line(Span(first.label, "muted", code=True), " at its first point")),
         *_tables(sweep, by_case, what, lambda cost: _time(cost, cost.record.trial in best)),
         *_leaders(sweep, by_case),
         *_ratios(sweep, by_case),
         *_tables(sweep, by_case, "peak in MiB", _peak),
         *growth(sweep, by_case),
-        Folded(f"{len(sweep.points)} points one by one", single, long=True),
     )
 
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from attnprobe.core.report import Report
-from attnprobe.report import sweeps
+from collections import Counter
+
+from attnprobe.report.compose import sweeps
 from attnprobe.report.compose.cost_table import one_case
+from attnprobe.report.compose.costs import ByCase
 from attnprobe.report.compose.sweep_table import one_sweep
-from attnprobe.report.costs import costs
+from attnprobe.report.compose.sweeps import Sweep
 from attnprobe.report.document import Block, Folded, Heading, Note, Paragraph, line
 
+MOST_SWEEPS = 6
 MOST = 12
 """Cases that are shown one by one; of more, the table of the fastest tells enough."""
+MOST_OF_ALL = 100
+"""Cases that a page can still hold one by one, folded."""
 
 
-def timing(report: Report) -> tuple[Block, ...]:
+def timing(by_case: ByCase) -> tuple[Block, ...]:
     """Every number with the parity verdict of the very case that was timed."""
-    by_case = costs(report)
     if not by_case:
         return (Heading("What it costs"), Note("note", line("nothing was timed")))
     swept, alone = sweeps.find(by_case)
-    shown = [block for sweep in swept for block in one_sweep(sweep, by_case)]
-    single = tuple(block for case in alone for block in one_case(by_case[case]))
-    if len(alone) > MOST:
-        single = (Folded(f"{len(alone)} cases one by one", single, long=True),)
+    titles = Counter(sweep.title for sweep in swept)
+    tables = [one_sweep(sweep, by_case, titles[sweep.title] > 1) for sweep in swept]
+    shown = [block for each in tables[:MOST_SWEEPS] for block in each]
+    if rest := tuple(block for each in tables[MOST_SWEEPS:] for block in each):
+        shown.append(Folded(f"{len(tables) - MOST_SWEEPS} further sweeps", rest, long=True))
+    if len(by_case) <= MOST_OF_ALL:
+        shown += [_points(sweep, by_case) for sweep in swept]
+        single = tuple(block for case in alone for block in one_case(by_case[case]))
+        if len(alone) > MOST:
+            single = (Folded(f"{len(alone)} cases one by one", single, long=True),)
+    else:
+        said = f"{len(by_case)} cases are too many to be shown one by one; the JSON has them"
+        single = (Note("note", line(said)),)
     return (
         Heading("What it costs"),
         Paragraph(
@@ -36,3 +49,8 @@ def timing(report: Report) -> tuple[Block, ...]:
         *shown,
         *single,
     )
+
+
+def _points(sweep: Sweep, by_case: ByCase) -> Folded:
+    single = (block for case in sweep.points.values() for block in one_case(by_case[case]))
+    return Folded(f"{sweep.title}: its points one by one", tuple(single), long=True)

@@ -9,7 +9,7 @@ from attnprobe.core.outcome import Measured, Outcome, TimedOut
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
-from attnprobe.report.sweeps import FIELDS
+from attnprobe.report.compose.sweeps import FIELDS
 
 _M, _MKV = FIELDS[0], FIELDS[1]
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from attnprobe.core.case import Case
+from attnprobe.report.compose.costs import ByCase, Cost
 from attnprobe.report.compose.glyphs import RIGHT
-from attnprobe.report.costs import Cost
-from attnprobe.report.sweeps import Sweep, Value
+from attnprobe.report.compose.sweeps import Sweep, Value
 
 METHOD = (
-    "exponent p of cost ~ length^p: least squares on logarithms, 95% interval by Student's t; "
+    "exponents: p of cost ~ length^p: least squares on logarithms, 95% interval by Student's t; "
     "a curve that is no power law has a wide one. Only points that are right, timed and not "
     "launch-bound count"
 )
@@ -66,7 +65,7 @@ class Scaling:
     withheld: str = ""
 
 
-def scalings(sweep: Sweep, by_case: Mapping[Case, Iterable[Cost]]) -> list[Scaling]:
+def scalings(sweep: Sweep, by_case: ByCase) -> list[Scaling]:
     """Time and memory of every backend over a length; nothing for other fields."""
     if not (sweep.field.length and sweep.numbers):
         return []

@@ -93,7 +93,10 @@ class Cost:
         return outcome.unexpected_kernel if isinstance(outcome, Measured) else ""
 
 
-def costs(report: Report) -> dict[Case, list[Cost]]:
+ByCase = Mapping[Case, list[Cost]]
+
+
+def costs(report: Report) -> ByCase:
     """Every timed case with its backends, right ones first and fastest first."""
     timed = reading.grouped(reading.timed(report), lambda record: record.trial.case)
     by_case = {case: {r.trial.backend: r for r in same} for case, same in timed.items()}

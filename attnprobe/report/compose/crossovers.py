@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
-from attnprobe.core.case import Case
-from attnprobe.report.costs import Cost, ranked
-from attnprobe.report.sweeps import Sweep, Value
+from attnprobe.report.compose.costs import ByCase, Cost, ranked
+from attnprobe.report.compose.sweeps import Sweep, Value
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Crossover:
     high: Value
 
 
-def crossovers(sweep: Sweep, by_case: Mapping[Case, Iterable[Cost]]) -> list[Crossover]:
+def crossovers(sweep: Sweep, by_case: ByCase) -> list[Crossover]:
     """All of them, for every pair of backends that are both right and timed at two values or more."""
     if not sweep.numbers:
         return []
@@ -59,7 +58,7 @@ def _faster(one: Cost | None, other: Cost | None) -> str:
     return other.backend if other.duration.high < one.duration.low else ""
 
 
-def leaders(sweep: Sweep, by_case: Mapping[Case, list[Cost]]) -> list[tuple[str, Value, Value]]:
+def leaders(sweep: Sweep, by_case: ByCase) -> list[tuple[str, Value, Value]]:
     """Who is the fastest right backend from where to where; a lead lasts until it is lost clearly."""
     found: list[tuple[str, Value, Value]] = []
     for value, case in sweep.points.items():
