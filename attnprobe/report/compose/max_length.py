@@ -31,7 +31,7 @@ def max_length(report: Report) -> tuple[Block, ...]:
         Paragraph(
             line(
                 "Searched by doubling and halving, inputs included; what ran need not be right. "
-                " At a length between the two columns nothing was tried."
+                "At a length between the two columns nothing was tried."
             )
         ),
     ]
@@ -45,7 +45,8 @@ def max_length(report: Report) -> tuple[Block, ...]:
             Column("peak there", "right"),
             Column("because"),
         )
-        blocks.append(Table(columns, tuple(map(_row, ordered))))
+        mixed = len({each.case.passes for each in same}) > 1
+        blocks.append(Table(columns, tuple(_row(each, mixed) for each in ordered)))
     return tuple(blocks)
 
 
@@ -53,8 +54,8 @@ def _without(found: Longest) -> str:
     return found.case.edit(Mq=0, Mkv=0, lengths=None, passes="fwd+bwd").label
 
 
-def _row(found: Longest) -> tuple[Inline, ...]:
-    alone = " (forward)" if found.case.passes == "fwd" else ""
+def _row(found: Longest, mixed: bool) -> tuple[Inline, ...]:
+    alone = " (forward)" if mixed and found.case.passes == "fwd" else ""
     peak = "-" if found.peak_bytes is None else units.size(found.peak_bytes)
     why = describe(found.ended).split(". ")[0]
     return (

@@ -18,8 +18,10 @@ from attnprobe.report.document import Document, Heading
 
 def profile(report: Report) -> Document:
     """The whole view; cases of a sweep have their row in its tables, and none among the fastest."""
-    judged, by_case = reading.judged(report), costs(report)
-    _, alone = sweeps.find(by_case)
+    by_case = costs(report)
+    swept, alone = sweeps.find(by_case)
+    told = sweeps.told_apart(report, swept)
+    judged = reading.judged(told)
     unswept = {case: by_case[case] for case in alone}
     return Document(
         (
@@ -32,6 +34,6 @@ def profile(report: Report) -> Document:
             *rerouted(judged.records),
             *broken(judged.records),
             *refusals(judged.records),
-            *how_timed(report, by_case),
+            *how_timed(told, by_case),
         )
     )

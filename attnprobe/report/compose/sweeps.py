@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from attnprobe.core.case import Case, Lengths
 from attnprobe.core.mask import NONE
+from attnprobe.core.report import Report
+from attnprobe.core.trial import Record
 from attnprobe.report.compose import reading
 
 Value = int | float | str
@@ -73,6 +75,22 @@ def find(cases: Iterable[Case]) -> tuple[list[Sweep], list[Case]]:
                 taken = set(points.values())
                 left = [case for case in left if case not in taken]
     return found, left
+
+
+def told_apart(report: Report, swept: Iterable[Sweep]) -> Report:
+    """The report with the value in the name of every point of a sweep: `self M=2048`."""
+    values = {case: (s.field.name, value) for s in swept for value, case in s.points.items()}
+
+    def named(record: Record) -> Record:
+        case = record.trial.case
+        whole = case if case in values else case.edit(passes="fwd+bwd")
+        if whole not in values or not case.name:
+            return record
+        field, value = values[whole]
+        renamed = case.edit(name=f"{case.name} {field}={value}")
+        return replace(record, trial=replace(record.trial, case=renamed))
+
+    return replace(report, records=tuple(map(named, report.records)))
 
 
 def _ordered(points: dict[Value, Case]) -> dict[Value, Case]:
