@@ -9,9 +9,11 @@ import pytest
 from attnprobe import profiles
 from attnprobe.core.case import Case
 from attnprobe.core.cost import flops, pairs
+from attnprobe.core.report import Report
 from attnprobe.core.reported import recipe
 from attnprobe.device import backends, modules
 from attnprobe.profiling import contestants
+from attnprobe.redact import Identity, redact
 
 MODELS = [n for n in profiles.names() if not n.startswith("check-")]
 """Workloads that are timed; those of `check` are attnprobe's own."""
@@ -21,7 +23,7 @@ WANTED = {
     *("packed-projections", "gpt-block-training", "flex-alibi-njt", "flex-causal-blockmask"),
     *("llama3-8b", "llama3-70b", "mistral-window", "gemma-softcap-window", "t5-bias", "vit", "dit"),
     *("stable-diffusion-unet", "bert-padding", "whisper-cross", "long-context-128k", "mla-192-128"),
-    "first-timing",
+    *("first-timing", "flash-decoding"),
 }
 SMALL_FLOPS = 4e9
 """Forward, of a case for a CPU: two cores do 50e9 a second, and each backend runs it some 30 times."""
@@ -110,6 +112,15 @@ def test_what_is_reported_is_run(name: str):
         assert {number.backend, number.over} - {""} <= set(asked.of(calls[number.recipe]))
         wants = number.quantity.removesuffix("_s").removesuffix("_flops")
         assert wants == "peak_bytes" or case.wants_backward or wants == "fwd"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_source_is_taken_for_a_secret(name: str):
+    """Addresses and machines of sources survive the redaction of a session."""
+    told = Report(reported=profiles.load(name).reported)
+    assert (
+        redact(told, Identity(users=("jane",), hosts=("node-17",), homes=("/home/jane",))) == told
+    )
 
 
 def keys_of(case: Case, i: int) -> list[int]:
