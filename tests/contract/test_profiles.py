@@ -29,6 +29,9 @@ SMALL_FLOPS = 4e9
 """Forward, of a case for a CPU: two cores do 50e9 a second, and each backend runs it some 30 times."""
 
 
+ON_CPU = {"eager", "sdpa-default", "sdpa-math", "sdpa-flash", "flex", "mha", "njt", "lucidrains"}
+
+
 def cases_of(workload: str, name: str) -> list[Case]:
     found = [case for case in profiles.load(workload).cases if case.name == name]
     assert found, f"{workload} has no case {name}"
@@ -88,6 +91,16 @@ def test_what_it_compares_exists_and_is_few(name: str):
     for wanted in workload.backends:
         assert [n for n in known if fnmatchcase(n, wanted)], wanted
     assert len(workload.backends) * len(workload.on("cuda").cases) <= 48
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if n != "first-timing"])
+def test_a_cpu_has_something_to_compare(name: str):
+    """At least two of what is compared run on one, forward at least."""
+    workload = profiles.load(name)
+    asked = contestants.choose(workload.calls, workload.backends)
+    for call in workload.on("cpu").calls:
+        if not call.case.module:
+            assert len(ON_CPU & set(asked.of(call))) >= 2, call.case.name
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n != "first-timing"])
