@@ -33,6 +33,16 @@ def test_the_same_function_is_seldom_called_different(machine):
     assert sum(one.verdict != "indistinguishable" for one in found) <= 2
 
 
+def test_who_comes_first_after_a_pause_costs_no_width():
+    """A rest of 3% between pairs leaves intervals as narrow as none."""
+    rests, steady = (
+        [race(seed, 1.0, machine, 3e-4, 0.003, 0.15) for seed in range(20)]
+        for machine in ("rests between pairs", "sinks")
+    )
+    widths = [sorted(one.high / one.low for one in found)[10] - 1 for found in (rests, steady)]
+    assert widths[0] < 1.5 * widths[1]
+
+
 class Uneven(FakeClock):
     """Bursts of one contestant have six calls, those of the other one."""
 

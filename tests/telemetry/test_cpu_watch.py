@@ -29,7 +29,7 @@ class Machine:
         parents = {ME: 1, CHILD: ME, OTHER: 1}
         for pid, parent in parents.items():
             taken = cpu_of.get({ME: "me", CHILD: "child", OTHER: "other"}[pid], 0)
-            fields = ["S", str(parent), *["0"] * 9, str(taken), "0"]
+            fields = ["S", str(parent), *["0"] * 9, str(taken - taken // 4), str(taken // 4)]
             self.write(f"proc/{pid}/stat", f"{pid} (a ) odd name) {' '.join(fields)}\n")
 
 
