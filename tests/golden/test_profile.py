@@ -55,7 +55,7 @@ def test_what_readers_must_know_is_said() -> None:
         "oom out of memory",
         "fwd_bwd_s: another process had kernels",
         "the machine meanwhile: SM clock 1980 of 1980 MHz",
-        "sdpa-cudnn overtakes sdpa-flash between M=1024 and M=2048",
+        "sdpa-cudnn overtakes sdpa-default between M=512 and M=2048",
         "left out of the sweep: Hkv=3",
         "A = attended (query, key) pairs",
     ):
