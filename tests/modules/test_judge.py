@@ -19,6 +19,20 @@ def verdict(times: float, plain_error: float = 1e-3, truth: torch.Tensor = TRUTH
     return judge({"out": found}, Truth({"out": truth}, {"out": limit}))
 
 
+def test_a_maximum_may_be_four_times_the_plain_one() -> None:
+    """One element's luck is no error of the layer; five times is."""
+    plain = TRUTH + 1e-3
+    truth = Truth({"out": TRUTH}, {"out": allowed(plain, TRUTH, torch.float32, terms=1)})
+    found = []
+    for times in (3.9, 5.0):
+        off = TRUTH.clone()
+        off[7] += times * 1e-3
+        found.append(judge({"out": off}, truth))
+    assert [parity.verdict for parity in found] == ["pass", "fail"]
+    assert found[1].quantities["out"].level == "element"
+    assert found[1].quantities["out"].worst_index == (7,)
+
+
 @pytest.mark.parametrize(("times", "said"), [(0.0, "pass"), (1.9, "pass"), (2.1, "fail")])
 def test_twice_the_plain_error_is_the_limit(times: float, said: str) -> None:
     """Below it passes, above it fails; the ratio says how far."""

@@ -1,20 +1,22 @@
 """A layer is right when its error is at most twice that of the same layer written plainly.
 
 Both errors are taken against the layer in float64, tensor by tensor (output, gradients of inputs and
-weights), at two levels: the largest absolute error, and the norm of the error. The plain layer runs in
-the dtype of the case, so its error is what that dtype costs; twice that is what kernel authors allow
-each other: flash-attention's tests (https://github.com/Dao-AILab/flash-attention,
-tests/test_flash_attn.py: "at most twice the numerical error of a Pytorch implementation"); torch's own
-take the same measure with factors from 4 up (torch: test/test_transformers.py, `_check_equal`).
+weights). The plain layer runs in the dtype of the case, so its error is what that dtype costs; twice
+that is what kernel authors allow each other: flash-attention's tests say "at most twice the numerical
+error of a Pytorch implementation" (https://github.com/Dao-AILab/flash-attention,
+tests/test_flash_attn.py). Two numbers are compared: the norm of the error, by that factor, and the
+largest absolute error, by twice that factor. A maximum is one element's luck: over 12 seeds of all
+layers (9,162 tensors of right variants on a CPU, three dtypes) norms reached 0.78 of the limit of 2,
+maxima 1.35 of it. torch's own tests allow maxima four times the plain error and more
+(test/test_transformers.py, `_check_equal`).
 
 A plain layer that happens to be more exact than its dtype would allow too little: its error counts as at
 least one rounding of the tensor, and that of a running sum. Each of n additions in such a sum rounds
 what has been added so far; with random signs that is a random walk, whose relative error is
 u sqrt(n / 6) (its bound is a multiple of u sqrt(n): Higham and Mary, SIAM J. Sci. Comput. 41, 2019,
 theorem 2.4). One matmul of three times the length errs more than three that are added, and is not wrong
-for it. Where twice the plain layer's error is more than a tenth of the tensor itself,
-as in gradients that are zero in truth (a key's bias moves all scores of a row alike), the tensor is no
-evidence.
+for it. Where twice the plain layer's error is more than a tenth of the tensor itself, as in gradients
+that are zero in truth (a key's bias moves all scores of a row alike), the tensor is no evidence.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from attnprobe.core.parity import Failure, Parity, Quantity, Verdict
 
 CONTRACT = "twice-plain"
 FACTOR = 2.0
+FACTOR_OF_MAXIMA = 4.0
 NO_EVIDENCE = 0.1
 """Resolution from which a tensor says nothing: as in device/numerics/judge.py."""
 
@@ -59,7 +62,7 @@ class Truth:
 
     Args:
         tensors: By name: `out`, and `d` with the name of an input or a weight for its gradient.
-        limits: By name: twice the error of the plain layer.
+        limits: By name: the largest errors that pass.
     """
 
     tensors: Mapping[str, Tensor]
@@ -80,7 +83,8 @@ def allowed(plain: Tensor, truth: Tensor, dtype: torch.dtype, terms: int) -> Err
     least = u + u_sum * math.sqrt(terms / 6)
     element, norm = float(truth.abs().max()), float(torch.linalg.vector_norm(truth))
     return Error(
-        FACTOR * max(error.element, least * element), FACTOR * max(error.norm, least * norm)
+        FACTOR_OF_MAXIMA * max(error.element, least * element),
+        FACTOR * max(error.norm, least * norm),
     )
 
 
@@ -145,6 +149,6 @@ def _failure(name: str, wrong: Quantity) -> Failure:
         return Failure("nonfinite", f"{name}: {wrong.nonfinite:,} elements are not finite")
     said = (
         f"{name}: relative error {wrong.relative_error:.2g}, largest {wrong.max_error:.2g}: "
-        f"{wrong.ratio:.3g} times the limit, which is twice the error of the plain layer"
+        f"{wrong.ratio:.3g} times what the error of the plain layer allows"
     )
     return Failure("accuracy", said)
