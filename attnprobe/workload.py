@@ -185,7 +185,9 @@ class _Reader:
         for values in itertools.product(*grid.values()):
             found = case_of(dict(zip(grid, values, strict=True)), spec)
             if isinstance(found, Case):
-                yield Call(found, spec.source, spec.backend, spec.calls_per_step, tuple(spec.ask))
+                yield Call(
+                    found, spec.source, spec.backend or "", spec.calls_per_step, tuple(spec.ask)
+                )
                 continue
             for where, text in found:
                 self._add((*path, where) if where else path, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
@@ -14,6 +15,7 @@ from pydantic_core import CoreSchema, core_schema
 from attnprobe import lengths, masks
 from attnprobe.core.case import ELEMENT_BYTES
 from attnprobe.core.score import Bias
+from attnprobe.device import backends, modules
 from attnprobe.errors import AttnprobeError
 
 T = TypeVar("T")
@@ -70,6 +72,17 @@ def _number(value: object) -> object:
 _EXPONENT = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]{1,3}", re.ASCII)
 
 
+def _is_contestant(text: str) -> str:
+    """A backend, a layer's variant, a glob of either, or a callable (which only a child can load)."""
+    variants = (v for layer in modules.names() for v in modules.variants(layer))
+    known = list(dict.fromkeys((*backends.names(), *variants)))
+    if ":" in text or any(fnmatchcase(name, text) for name in known):
+        return text
+    near = get_close_matches(text, known, n=3)
+    advice = f"did you mean {', '.join(near)}?" if near else "`attnprobe info` lists the backends"
+    raise ValueError(f"{text[:60]!r} is no backend and no layer's variant; {advice}")
+
+
 def _words(error: AttnprobeError) -> str:
     return "; ".join(filter(None, (error.what, error.why, error.fix)))
 
@@ -104,7 +117,7 @@ PATTERNS = {
 """What patterns ask for, in words."""
 
 Label = Annotated[str, Field(pattern=LABEL)]
-Name = Annotated[str, Field(pattern=NAME)]
+Contestant = Annotated[str, Field(pattern=NAME), AfterValidator(_is_contestant)]
 Url = Annotated[str, Field(pattern=URL)]
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]

@@ -12,6 +12,7 @@ from attnprobe.core.reported import Quantity
 from attnprobe.device import laboratory, modules
 from attnprobe.workload_fields import (
     BiasShape,
+    Contestant,
     Count,
     Dtype,
     Grid,
@@ -19,7 +20,6 @@ from attnprobe.workload_fields import (
     Length,
     LengthGrid,
     MaskText,
-    Name,
     Number,
     OneOf,
     OrAlone,
@@ -101,7 +101,7 @@ class CaseSpec(_Strict):
         Field(min_length=1, description="What `attnprobe check` asks of it."),
     ] = ["check"]
     source: str = Field("", description="Where this shape is from, if not where the others are.")
-    backend: Label = Field("", description="What the user's code calls today.")
+    backend: Contestant | None = Field(None, description="What the user's code calls today.")
     calls_per_step: Count = Field(1, description="Calls in one step of the model.")
 
 
@@ -121,10 +121,10 @@ class NumberSpec(_Strict):
     where: dict[Annotated[str, OneOf(WHERE)], int | str] = Field(
         {}, description="Which case of that name, where there are several: {Mq: 4096}."
     )
-    backend: Name = Field(description="What was measured, by the name it has here.")
+    backend: Contestant = Field(description="What was measured, by the name it has here.")
     quantity: Quantity = Field(description="Seconds, bytes or FLOP/s, of what.")
     value: Positive = Field(description="In SI units.")
-    over: Name | None = Field(
+    over: Contestant | None = Field(
         None, description="Then `value` is how many times as much this takes."
     )
     note: str = Field("", description="What hinders a comparison.")
@@ -145,7 +145,9 @@ class FileSpec(_Strict):
     name: Label = Field(description="Its name.")
     about: str = Field("", max_length=120, description="In one line, what it is.")
     source: str = Field("", description="Where the shapes come from.")
-    backends: Annotated[list[Name], Field(description="What `profile` compares, if not told.")] = []
+    backends: Annotated[
+        list[Contestant], Field(description="What `profile` compares, if not told.")
+    ] = []
     reported: list[ReportedSpec] = Field([], description="What sources measured of these cases.")
     needs: NeedsSpec = Field(
         default=NeedsSpec.model_validate({}), description="What the model needs of any call."

@@ -23,7 +23,7 @@ LAYERS: dict[str, set[str]] = {
     "masks": SHARED,
     "located_yaml": SHARED,
     "lengths": {"errors"},
-    "workload_fields": {*SHARED, "lengths"},
+    "workload_fields": {*HOST_BASE, "lengths"},
     "workload_spec": {*HOST_BASE, "lengths", "workload_fields"},
     "workload_schema": {"workload_spec"},
     "workload_case": {*SHARED, "lengths", "workload_spec"},

@@ -170,6 +170,7 @@ def test_where_tells_the_cases_of_a_grid_apart():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"where": "over: eagre"}, "did you mean eager"),
         ({"case": "grid"}, "say which"),
         ({"case": "alnoe"}, "alone"),
         ({"where": "where: {Mq: 17}"}, "'alone' with {'Mq': 17}"),
@@ -186,6 +187,20 @@ def test_a_reported_number_that_is_none_is_told(arguments: dict, words: str):
     text = complaint(reporting(**arguments))
     assert words in text
     assert "line 9, column" in text
+
+
+@pytest.mark.parametrize(
+    "field", ["backends: [sdpa-flsh]", "cases: [{Hq: 4, Mq: 8, K: 8, backend: sdpa-flsh}]"]
+)
+def test_a_backend_that_nobody_is_is_told(field: str):
+    """In the list and in a case, with the nearest name; globs, variants and callables are known."""
+    more = "" if field.startswith("cases") else f"cases: [{CASE}]\n"
+    text = complaint(f"name: w\n{field}\n{more}")
+    assert "did you mean sdpa-flash" in text
+    assert "has a problem" in text
+    assert "line 2, column" in text
+    known = workload(extra='backends: ["sdpa-*", padded-mha, "mine.py:attention"]\n')
+    assert known.backends == ("sdpa-*", "padded-mha", "mine.py:attention")
 
 
 def test_an_address_and_a_machine_are_needed():
