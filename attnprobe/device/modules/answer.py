@@ -71,7 +71,7 @@ class Contestant:
         """
         try:
             self.announce("forward")
-            found, seconds = self._launch(prepared)
+            found, seconds = self.launch(prepared)
         except (RuntimeError, ValueError, AssertionError) as error:
             if isinstance(error, NotImplementedError) or NO_KERNEL.search(str(error)):
                 said = str(error) or type(error).__name__
@@ -82,7 +82,7 @@ class Contestant:
         self.announce("verify")
         return judge(found, truth), seconds
 
-    def _launch(self, prepared: Prepared) -> tuple[dict[str, Tensor], float]:
+    def launch(self, prepared: Prepared) -> tuple[dict[str, Tensor], float]:
         """Canonical output and gradients."""
         begin = perf_counter()
         native: Any = prepared.launch()
