@@ -128,12 +128,14 @@ class GpuWatch:
     def _activity(self) -> dict[int, float]:
         """Share of the time in which each process had kernels on the SMs; empty when not known.
 
-        NVML lists those that had any in a period since the moment given, in microseconds.
+        NVML lists those that had any in a period since the moment given, in microseconds. Some drivers
+        add entries that are no percentage (github.com/Syllo/nvtop, issue 110); they are left out.
         """
         since = int((self._began - LAST_PERIOD_S) * 1e6)
         shares: dict[int, list[float]] = {}
         for period in self._ask("nvmlDeviceGetProcessUtilization", self._part, since) or ():
-            shares.setdefault(period.pid, []).append(period.smUtil / 100)
+            if period.smUtil <= 100:
+                shares.setdefault(period.pid, []).append(period.smUtil / 100)
         return {pid: mean(found) for pid, found in shares.items()}
 
 

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from attnprobe.device.measure import sampling
-from attnprobe.device.measure.paired import compare
+from attnprobe.device.measure.clocks import Reading
+from attnprobe.device.measure.paired import compare, ratio
 from tests.measure.fake_clock import FakeClock, neighbours, sinking, taking, wandering
 
 MACHINES = {
@@ -41,6 +42,17 @@ def test_who_comes_first_after_a_pause_costs_no_width():
     )
     widths = [sorted(one.high / one.low for one in found)[10] - 1 for found in (rests, steady)]
     assert widths[0] < 1.5 * widths[1]
+
+
+def test_few_rounds_are_paired_with_their_mirror_images():
+    """Six pairs: first costs a tenth more, in one round to the one, in the next to the other."""
+    of, to = (
+        sampling.Series(tuple((Reading(seconds, seconds),) for seconds in medians * 6))
+        for medians in ([1.1, 1.0], [1.0, 1.1])
+    )
+    found = ratio(of, to)
+    assert (found.low, found.median, found.high) == pytest.approx((1.0, 1.0, 1.0))
+    assert found.rounds == 12
 
 
 class Uneven(FakeClock):

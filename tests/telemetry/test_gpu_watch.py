@@ -77,7 +77,7 @@ def test_a_neighbour_has_name_memory_and_share():
     try:
         library = FakeNvml(
             processes=[process(ME, GIB), process(child.pid, GIB), process(1, 3 * GIB)],
-            utilisation=[active(child.pid, 50), active(1, 40), active(1, 20)],
+            utilisation=[active(child.pid, 50), active(1, 40), active(1, 20), active(1, 2**31)],
         )
         (found,) = seen(library).neighbours
     finally:
