@@ -13,7 +13,7 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 from attnprobe.core.case import Case
-from attnprobe.device import backends
+from attnprobe.device import backends, remembered
 from attnprobe.device.backends._flash_attn import FlashAttn
 from attnprobe.device.backends._sdpa import Sdpa
 from attnprobe.device.backends._xformers import XformersOp, fmha
@@ -21,7 +21,6 @@ from attnprobe.device.backends.base import Backend
 from attnprobe.device.backends.eager import Eager
 from attnprobe.device.backends.flex import Flex
 from attnprobe.device.backends.sdpa_default import SdpaDefault
-from attnprobe.device.inputs import make
 from attnprobe.device.lowering.base import Refusal
 from attnprobe.device.training.model import Attention
 
@@ -49,7 +48,7 @@ def exchanged(name: str, case: Case) -> Exchanged | Refusal:
         case: The model's sizes and dtype.
     """
     backend = backends.load(name)
-    prepared = backend.prepare(make(case.edit(module="")))
+    prepared = backend.prepare(remembered.inputs(case.edit(module="")))
     if isinstance(prepared, Refusal):
         return prepared
     call = _call(backend, case)
