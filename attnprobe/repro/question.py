@@ -25,7 +25,7 @@ exact = {name: t.double() for name, t in given.items()}
 
 _RUNS = """\
 truth = run(reference, dout.double(), **exact)
-{seed}got = run(attention, **given)"""
+{litter}{seed}got = run(attention, **given)"""
 
 _FORWARD = """\
 truth = {"out": reference(**exact)}
@@ -127,6 +127,8 @@ def _numbers(case: Case, parity: Parity, kinds: set[str]) -> str:
     seed = f"torch.manual_seed({case.seed})\n" if case.dropout_p else ""
     truth = truth.replace("{seed}", seed)
     lse = parity.quantities.get("lse")
+    litter = experiments.render("-litter") + "\n" if "leak" in kinds else ""
+    truth = truth.replace("{litter}", litter)
     truth = truth.replace("{lse}", _LSE if lse and lse.verdict == "fail" else "")
     truth = truth.replace("{empty}", _EMPTY if pairs.may_be_empty(case) else "")
     return f"{truth}\n\nchecks = [\n{listed}\n]\n{_VERDICT}"

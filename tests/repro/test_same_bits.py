@@ -13,6 +13,7 @@ from attnprobe.core.outcome import Measured
 from attnprobe.core.score import Bias, Score
 from attnprobe.device import alibi, inputs, remembered
 from attnprobe.device import backends as known
+from attnprobe.device.numerics import exact
 from attnprobe.device.subject import Subject
 from attnprobe.repro import pairs, tensors
 from tests.repro.scripts import executed, record, write
@@ -121,6 +122,11 @@ def test_calls_have_the_same_bits(case: Case):
         outputs = subject.run()
         for of, tensor in script["got"].items():
             ours = getattr(outputs, of)
+            if (
+                of == "dbias"
+            ):  # where a row has no key, a library is handed a bias that is -inf there
+                keyed = exact.allowed(case, tensor.device, slice(0, case.Mkv)).any(-1, keepdim=True)
+                tensor, ours = (t.masked_fill(~keyed, 0.0) for t in (tensor, ours))
             same = torch.equal(tensor.nan_to_num(7.0), ours.nan_to_num(7.0))
             assert same, f"{name}: {of} differs by {(tensor - ours).abs().max()}"
         assert script["status"] == (found.outcome.parity.verdict == "fail"), (

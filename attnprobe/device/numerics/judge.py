@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from attnprobe.core.parity import QUANTITIES, Failure, Parity, Quantity, Verdict
+from attnprobe.core.parity import QUANTITIES, Failure, Parity, Quantity, Spot, Verdict
 from attnprobe.device.inputs import Inputs, Outputs
 from attnprobe.device.numerics import contracts, semantics
 from attnprobe.device.numerics.bounds import bound
@@ -205,14 +205,28 @@ def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure 
         relative_error=float(error.norm()) / size if size else 0.0,
         resolution=resolution,
         worst_index=looks[0].index,
-        # where only some queries have a reference, positions are not canonical
-        spot=allowed.spot(top, error)
-        if verdict == "fail" and subject.reference.index is None
-        else None,
+        spot=_spot(subject, allowed, top, error) if verdict == "fail" else None,
     )
     if verdict != "fail":
         return quantity, None
     return quantity, _accuracy(subject, contract, quantity, top, allowed.tolerance, error)
+
+
+def _spot(subject: _Subject, allowed: Limits, top: Look, error: Tensor) -> Spot | None:
+    """One telling number at its canonical place.
+
+    Where only some queries have a reference, rows are those: an element's place is known, a group's is
+    no slice of the canonical tensor.
+    """
+    index = subject.reference.index
+    by_query = subject.name in ("out", "lse", "dq")
+    if index is None or not by_query:
+        return allowed.spot(top, error)
+    if top.level != "element":
+        return None
+    b, h, row, *rest = top.index
+    place = ", ".join(map(str, (b, h, int(index[row]), *rest)))
+    return replace(allowed.spot(top, error), at=place)
 
 
 def _accuracy(
