@@ -96,7 +96,8 @@ def test_the_phases_are_announced_in_order() -> None:
     """The host knows what a child was doing when it died."""
     phases: list[str] = []
     answer(Trial(CASE, "eager", "time"), phases.append)
-    assert phases == ["prepare", "forward", "backward", "reference", "verify", "time"]
+    expected = ["prepare", "forward", "backward", "reference", "verify", "weigh", "time"]
+    assert phases == expected
 
 
 def test_a_right_callable_passes(user: Callable[[str], str]) -> None:
