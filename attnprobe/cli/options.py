@@ -66,6 +66,10 @@ Json = Annotated[
     str,
     typer.Option("--json", metavar="FILE", help="JSON too; - makes stdout one JSON document."),
 ]
+Plot = Annotated[
+    str,
+    typer.Option("--plot", metavar="DIR", help="Pictures too, as PNG files in this folder."),
+]
 Python = Annotated[
     str,
     typer.Option(

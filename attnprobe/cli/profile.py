@@ -16,7 +16,9 @@ from attnprobe.cli.output import next_step, say
 from attnprobe.cli.progress import Progress
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
+from attnprobe.errors import UsageError
 from attnprobe.profiling import contestants, longest, questions, sweep
+from attnprobe.report import plots
 from attnprobe.report.compose import longest as found_longest
 from attnprobe.session.lines import Header
 from attnprobe.workload import Workload
@@ -75,6 +77,7 @@ def profile(
     session: options.Session = "",
     resume: options.Resume = False,
     json: options.Json = "",
+    plot: options.Plot = "",
     python: options.Pythons = [],  # noqa: B006 - as above
 ) -> None:
     """What does each backend cost? Time, memory and share of this machine's limits.
@@ -82,6 +85,8 @@ def profile(
     Forward, backward alone and both, with intervals; every number beside the verdict of the very case
     that was timed. Exits 1 when a backend gave a wrong result; with two interpreters, when NEW is worse.
     """
+    if plot:
+        plots.require()  # said before anything is measured
     wanted = profiles.load(workload)
     how = questions.sampling(target_ci, warm)
     chosen, axes = _chosen(wanted, mask, dtype, shape), sweep.axes(sweeps)
@@ -116,6 +121,11 @@ def profile(
         return found
 
     if len(python) > 1:
+        if plot:
+            raise UsageError(
+                "--plot draws one session, and two interpreters make two",
+                fix="`attnprobe render SESSION --plot DIR` draws each of them afterwards",
+            )
         within = budget or None
         raise typer.Exit(both(python, header, measure, device, session, resume, within, json))
     path, mode = options.session_file(session, resume, "profile")
@@ -123,6 +133,7 @@ def profile(
         measure(survey_, path, budget or None)
         report = survey_.finish()
     views.answer(report, json, survey_.journal.problem)
+    views.draw(report, plot)
     next_step(*_next(report, workload, path, sweeps))
     raise typer.Exit(plan.verdict(report))
 

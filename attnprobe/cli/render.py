@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from attnprobe import session as sessions
-from attnprobe.cli import views
+from attnprobe.cli import options, views
 from attnprobe.cli.output import emit, next_step, save
 from attnprobe.redact import Identity, redact
 
@@ -28,9 +28,11 @@ def render(
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FILE", help="Write to this file.")
     ] = "",
+    plot: options.Plot = "",
 ) -> None:
     """Any view of a saved session, on any machine: torch is not needed."""
     report = redact(sessions.load(session), Identity.of_this_host())
+    views.draw(report, plot)
     if output:
         save({Path(output): views.text(report, form)})
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from attnprobe.cli.output import emit, save
+from attnprobe.cli.output import emit, save, say
 from attnprobe.core.report import Report
 from attnprobe.errors import UnusableHost
 from attnprobe.report import compose, json_view
@@ -80,3 +80,26 @@ def answer(report: Report, json: str, problem: str) -> None:
             save({Path(json): text(report, "json")})
     if problem:
         raise UnusableHost("the session could not be saved", why=problem, fix="use --session FILE")
+
+
+def draw(report: Report, folder: str) -> None:
+    """Writes the session's pictures as PNG files and says where; nothing for an empty name.
+
+    Raises:
+        UnusableHost: Matplotlib is not installed, or the folder cannot be written to.
+    """
+    if not folder:
+        return
+    from attnprobe.report import plots
+
+    plots.require()
+    try:
+        written = plots.write(compose.figures(report), Path(folder))
+    except OSError as error:
+        raise UnusableHost(
+            f"pictures could not be written to {folder}",
+            why=error.strerror or type(error).__name__,
+            fix="choose another --plot DIR; `attnprobe render SESSION --plot DIR` draws them again",
+        ) from None
+    what = f"{len(written)} pictures in {folder}" if written else "there is nothing to draw"
+    say(f"plot: {what}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from attnprobe.report import plain
+from attnprobe.report.figure import Bars, Chart
 
 Tone = Literal["plain", "strong", "good", "bad", "weak", "muted"]
 
@@ -160,7 +161,7 @@ class Folded:
         object.__setattr__(self, "summary", plain.line(self.summary))
 
 
-Block = Heading | Paragraph | Bullets | Table | Matrix | Code | Note | Folded
+Block = Heading | Paragraph | Bullets | Table | Matrix | Code | Note | Folded | Chart | Bars
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 
 from attnprobe.report import document as d
+from attnprobe.report.characters import drawn
+from attnprobe.report.figure import Bars, Chart
 from attnprobe.report.shrink import shrunk
 from attnprobe.report.staircase import staircase
 
@@ -46,12 +49,17 @@ def _block(block: d.Block) -> str:
         case d.Table():
             return _table(block)
         case d.Matrix():
-            lines = ("".join(span.text for span in spans).rstrip() for spans in staircase(block))
-            return f"{_fenced(chr(10).join(lines), 'text')}\n\n{_line(block.legend_line)}"
+            return f"{_fenced(_lines(staircase(block)), 'text')}\n\n{_line(block.legend_line)}"
+        case Chart() | Bars():
+            return _fenced(_lines(drawn(block)), "text")
         case d.Folded(summary, blocks):
             inner = "\n\n".join(_block(each) for each in blocks)
             title = _unlinked(html.escape(summary))
             return f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
+
+
+def _lines(of: Iterable[d.Inline]) -> str:
+    return "\n".join("".join(span.text for span in spans).rstrip() for spans in of)
 
 
 def _table(table: d.Table) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from attnprobe.report.document import (
@@ -18,13 +18,14 @@ from attnprobe.report.document import (
     Table,
     line,
 )
+from attnprobe.report.figure import Bars, Chart
 
 
 def shrunk(document: Document) -> Iterator[Document]:
     """The document itself, then versions that say less; the last one holds a single note.
 
-    First the folded parts lose their ends, then they go (the last ones first), then tables, lists
-    and lines lose their ends, and at last blocks are dropped from the end.
+    First the folded parts lose their ends, then they go (the last ones first), then pictures, then
+    tables, lists and lines lose their ends, and at last blocks are dropped from the end.
     """
     yield document
     blocks = tuple(_cut(b, rows=30) if isinstance(b, Folded) else b for b in document.blocks)
@@ -32,6 +33,8 @@ def shrunk(document: Document) -> Iterator[Document]:
     for index in reversed([i for i, b in enumerate(blocks) if isinstance(b, Folded)]):
         blocks = (*blocks[:index], _omitted(blocks[index]), *blocks[index + 1 :])
         yield Document(blocks)
+    blocks = tuple(_without_pictures(blocks))
+    yield Document(blocks)
     for rows in (60, 30, 12, 5):
         blocks = tuple(_cut(block, rows) for block in blocks)
         yield Document(blocks)
@@ -46,6 +49,15 @@ _WHERE = "because the text would be too long; the JSON report has them."
 def _omitted(block: Block) -> Block:
     name = block.summary if isinstance(block, Folded) else "a part"
     return Note("note", line(f"{name}: left out {_WHERE}"))
+
+
+def _without_pictures(blocks: Iterable[Block]) -> Iterator[Block]:
+    pictures = [block for block in blocks if isinstance(block, Chart | Bars)]
+    for block in blocks:
+        if pictures and block is pictures[0]:
+            yield Note("note", line(f"{len(pictures)} pictures: left out {_WHERE}"))
+        elif block not in pictures:
+            yield block
 
 
 def _cut(block: Block, rows: int) -> Block:

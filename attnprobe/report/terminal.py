@@ -12,6 +12,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from attnprobe.report import document as d
+from attnprobe.report.characters import WIDTH, drawn
+from attnprobe.report.figure import Bars, Chart, Figure
 from attnprobe.report.staircase import staircase
 
 STYLES: dict[d.Tone, str] = {
@@ -26,6 +28,7 @@ _NOTES: dict[str, d.Tone] = {"good": "good", "note": "muted", "warning": "weak",
 _UNBROKEN = 28  # a word up to this long stays whole in a table, as backend names must
 _ASCII = str.maketrans(
     {"✓": "+", "✗": "x", "»": ">", "≠": "!", "│": "|", "─": "-", "×": "x", "±": "~"}
+    | {"┤": "+", "└": "+", "·": ".", "█": "#", "▒": "%", "░": ":"}
 )
 
 
@@ -74,6 +77,8 @@ def _block(block: d.Block) -> RenderableType:
         case d.Matrix():
             grid = (_text(spans, wrap=False) for spans in staircase(block))
             return Group(*grid, Text(), _text(block.legend_line))
+        case Chart() | Bars():
+            return _Picture(block)
         case d.Folded(summary, _, long=True):
             return Text(f"{summary} (`attnprobe render SESSION --format md` has it)", style="dim")
         case d.Folded(summary, blocks):
@@ -111,6 +116,17 @@ class _Grid:
                 return [None] * len(widths)
             widths[max(yielding, key=lambda i: widths[i])] -= 1
         return [*widths]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A figure as characters, as wide as there is room."""
+
+    figure: Figure
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for spans in drawn(self.figure, min(WIDTH, options.max_width)):
+            yield _text(spans, wrap=False)
 
 
 def _plain(spans: d.Inline) -> str:

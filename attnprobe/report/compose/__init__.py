@@ -8,6 +8,7 @@ from attnprobe.report.compose.broken import broken, rerouted
 from attnprobe.report.compose.conditions import conditions, reproduce
 from attnprobe.report.compose.costs import costs
 from attnprobe.report.compose.environment import environment
+from attnprobe.report.compose.figures import figures, pictures
 from attnprobe.report.compose.how_timed import how_timed
 from attnprobe.report.compose.known_bugs import bugs
 from attnprobe.report.compose.parity import parity
@@ -20,7 +21,7 @@ from attnprobe.report.compose.timing import timing
 from attnprobe.report.compose.training import trainings
 from attnprobe.report.document import Document, Heading
 
-__all__ = ["check", "full", "info", "profile"]
+__all__ = ["check", "figures", "full", "info", "profile"]
 
 
 def info(report: Report) -> Document:
@@ -67,6 +68,7 @@ def full(report: Report) -> Document:
             *broken(report.records),
             *rerouted(report.records),
             *refusals(report.records),
+            *pictures(report),
             *timing(costs(report)),
             *reported(report),
             *how_timed(report, costs(report)),

@@ -7,6 +7,7 @@ from attnprobe.report.compose import reading, sweeps
 from attnprobe.report.compose.broken import broken, rerouted
 from attnprobe.report.compose.costs import costs
 from attnprobe.report.compose.fastest import fastest
+from attnprobe.report.compose.figures import pictures
 from attnprobe.report.compose.how_timed import how_timed
 from attnprobe.report.compose.max_length import max_length
 from attnprobe.report.compose.refusals import refusals
@@ -28,6 +29,7 @@ def profile(report: Report) -> Document:
             Heading("attnprobe profile", 1),
             *findings(judged),
             *fastest(unswept, reading.wrong_somewhere(report)),
+            *pictures(report),
             *timing(by_case),
             *max_length(report),
             *reported(report),
