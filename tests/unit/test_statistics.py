@@ -58,7 +58,7 @@ def test_values_that_follow_each_other_count_as_fewer():
 
 
 def test_balanced_signs_are_expected_to_disagree_a_little():
-    """Runs of four in 24 values: products sum to 13 of 23 and 2 of 22, each 1 / 23 from what chance gives."""
+    """Runs of four: products sum to 13 of 23 and 2 of 22, each 1 / 23 from what chance gives."""
     runs = [float(i // 4 % 2) for i in range(24)]
     r1, r2 = 13 / 23 + 1 / 23, 2 / 22 + 1 / 23
     assert stats.independent(runs) == int(24 / (1 + 2 * (r1 + r2))) == 9
