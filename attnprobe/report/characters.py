@@ -35,13 +35,18 @@ _TONES: dict[Look, Tone] = {"right": "plain", "unproven": "weak", "wrong": "bad"
 
 def drawn(figure: Figure, width: int = WIDTH) -> Iterator[Inline]:
     """Lines of at most `width` columns: title, picture, legend."""
-    yield from (line(Span(part, "strong")) for part in textwrap.wrap(figure.title, width))
-    yield from (line(Span(part, "muted")) for part in textwrap.wrap(figure.subtitle, width))
+    yield from _wrapped(figure.title, width, "strong")
+    yield from _wrapped(figure.subtitle, width, "muted")
     match figure:
         case Chart():
             yield from _chart(figure, width)
         case Bars():
             yield from _bars(figure, width)
+
+
+def _wrapped(text: str, width: int, tone: Tone = "plain", indent: int = 0) -> Iterator[Inline]:
+    for part in textwrap.wrap(text, width - indent):
+        yield line(" " * indent, Span(part, tone))
 
 
 def _chart(chart: Chart, width: int) -> Iterator[Inline]:
@@ -58,7 +63,8 @@ def _chart(chart: Chart, width: int) -> Iterator[Inline]:
         yield line(f"{marks.get(row, ''):>{margin}} {edge}", *_spans(cells))
     yield line(f"{'':{margin}} └{'─' * columns}")
     yield line(" " * (margin + 2), _below(chart, columns))
-    yield line(f"{'':{margin}}  across: {chart.x.label}; up: {chart.y.label}; both logarithmic")
+    axes = f"across: {chart.x.label}; up: {chart.y.label}; both logarithmic"
+    yield from _wrapped(axes, width, indent=margin + 2)
     yield from _legend(chart, named, width)
 
 
@@ -187,7 +193,7 @@ def _bars(figure: Bars, width: int) -> Iterator[Inline]:
         )
     looks = [f"{_FILLS[look]} {_WORDS[look]}" for look in figure.looks if look != "right"]
     axis = "│ is 1, bars to the right are faster; logarithmic; [95% interval]"
-    yield line("; ".join([axis, *looks]))
+    yield from _wrapped("; ".join([axis, *looks]), width)
 
 
 def _bar(bar: Bar, one: int, end: int, columns: int) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from attnprobe.report import plain
 
 Look = Literal["right", "unproven", "wrong"]
 """`unproven`: nobody compared it, the bound was too wide, or another kernel ran than was asked for."""
 
-Fate = Literal["out of memory", "wrong"]
+Fate = Literal["out of memory", "wrong", "withheld", "failed"]
 """Why a number is missing that a reader looks for; a wrong result is not timed."""
 
 Unit = Literal["", "s", "B", "FLOP/s", "FLOP/B"]
@@ -144,7 +144,7 @@ class Chart:
     def fates(self) -> tuple[Fate, ...]:
         """Those that occur."""
         seen = {fate for s in self.series for _, fate in s.missing}
-        order: tuple[Fate, ...] = ("out of memory", "wrong")
+        order: tuple[Fate, ...] = get_args(Fate)
         return tuple(fate for fate in order if fate in seen)
 
 
@@ -215,5 +215,5 @@ def _range(values: Iterable[float]) -> tuple[float, float]:
 
 def _looks(found: Iterable[Look]) -> tuple[Look, ...]:
     seen = set(found)
-    order: tuple[Look, ...] = ("right", "unproven", "wrong")
+    order: tuple[Look, ...] = get_args(Look)
     return tuple(look for look in order if look in seen)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 from attnprobe.core.case import Case
-from attnprobe.core.outcome import OutOfMemory, Refused
+from attnprobe.core.outcome import Measured, OutOfMemory, Refused
 from attnprobe.report.compose.costs import Cost
 from attnprobe.report.compose.glyphs import RIGHT, WRONG, State
 from attnprobe.report.compose.sweeps import Sweep
@@ -47,7 +47,10 @@ def charts(sweep: Sweep, by_case: ByCase, slots: Slots) -> Iterator[Chart]:
 def _series(
     sweep: Sweep, by_case: ByCase, slots: Slots, read: Callable[[Cost, float], Point | None]
 ) -> tuple[tuple[Series, ...], int]:
-    """The series in the order of their slots, and how many points are zero."""
+    """The series in the order of their slots, and how many points are zero.
+
+    Who failed everywhere has none: the refusals and the broken ones are told elsewhere.
+    """
     points: dict[str, list[Point]] = {}
     missing: dict[str, list[tuple[float, Fate]]] = {}
     zeros = 0
@@ -60,11 +63,16 @@ def _series(
                 points.setdefault(cost.backend, []).append(point)
             elif fate:
                 missing.setdefault(cost.backend, []).append((float(value), fate))
-    names = sorted(dict.fromkeys(chain(points, missing)), key=lambda name: slots[name])
+    told = (name for name, fates in missing.items() if _TOLD & {fate for _, fate in fates})
+    names = sorted(dict.fromkeys(chain(points, told)), key=lambda name: slots[name])
     series = (
         Series(n, slots[n], tuple(points.get(n, ())), tuple(missing.get(n, ()))) for n in names
     )
     return tuple(series), zeros
+
+
+_TOLD: set[Fate] = {"out of memory", "wrong"}
+"""What is shown of a backend that has no point at all."""
 
 
 def look(state: State) -> Look:
@@ -78,8 +86,13 @@ def _fate(cost: Cost) -> Fate | None:
     match cost.record.outcome:
         case OutOfMemory() | Refused(by="memory"):
             return "out of memory"
+        case Refused():
+            return None
+        case Measured():
+            unasked = cost.forward_alone
+            return "wrong" if cost.state is WRONG else None if unasked else "withheld"
         case _:
-            return "wrong" if cost.state is WRONG else None
+            return "failed"
 
 
 def _time(cost: Cost, x: float) -> Point | None:

@@ -12,8 +12,8 @@ from attnprobe.report.figure import Chart, Fate, Look, Series
 from attnprobe.report.plots.frame import CHARACTER, KEYS, LINE, Frame, logarithmic
 from attnprobe.report.plots.palette import INK, PAPER, SOFT, pen
 
-_LEFT, _ACROSS, _UP, _LANE, _FOOT = 1.35, 5.3, 3.1, 0.2, 0.5
-"""In inches: left of the axes, their width and height, one lane, ticks and label below them."""
+_LEFT, _ACROSS, _UP, _LANE, _APART, _FOOT = 1.35, 5.3, 3.1, 0.2, 0.1, 0.5
+"""In inches: left of the axes, their width and height, one lane, what keeps lanes away, ticks below."""
 
 _SIZE, _SMALL = 6.0, 0.55
 """Of a marker, in points, and its share where launching the call takes longer than running it."""
@@ -29,10 +29,12 @@ def draw_chart(canvas: Canvas, chart: Chart) -> None:
     names = [*(series.name for series in chart.series), *(limit.name for limit in chart.limits)]
     beside = 0.75 + CHARACTER * max(map(len, names))
     lanes = _LANE * len(chart.fates)
-    room = max(_FOOT + _UP + lanes, LINE * (len(names) + 1))
+    apart = _APART if lanes else 0.0
+    room = max(_FOOT + _UP + apart + lanes, LINE * (len(names) + 1))
     frame = Frame(canvas, _LEFT + _ACROSS + beside, room, _key(chart))
     frame.headline(chart.title, chart.subtitle)
-    axes = frame.axes(_LEFT, _FOOT, _ACROSS, room - _FOOT - lanes)
+    up = room - _FOOT - apart - lanes
+    axes = frame.axes(_LEFT, _FOOT, _ACROSS, up)
     axes.grid(True)
     for limit in chart.limits:
         axes.plot(*zip(*limit.points, strict=True), color=INK, lw=1.2, ls=_LIMIT, zorder=1.5)
@@ -46,7 +48,7 @@ def draw_chart(canvas: Canvas, chart: Chart) -> None:
     if lanes:
         _lanes(frame.axes(_LEFT, room - lanes, _ACROSS, lanes), chart, axes.get_xlim())
     axes.legend(
-        handles=_entries(chart), loc="upper left", bbox_to_anchor=(1.01, 1 + lanes / _UP),
+        handles=_entries(chart), loc="upper left", bbox_to_anchor=(1.01, (room - _FOOT) / up),
         borderaxespad=0, handlelength=3.2, fontsize=9,
     )  # fmt: skip
 
@@ -106,14 +108,15 @@ def _lane(axes: Axes, chart: Chart, fate: Fate, row: int) -> None:
                 met.setdefault(x, []).append(series.slot)
     for x, slots in met.items():
         for at, slot in enumerate(slots):
-            marker = _marker(slot, _FATES[fate], _SIZE, x, row)
+            marker = _marker(slot, _look(fate), _SIZE, x, row)
             axes.add_line(marker)
             aside = _SPREAD * (at - (len(slots) - 1) / 2) / 72
             shift = ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)
             marker.set_transform(axes.transData + shift)
 
 
-_FATES: dict[Fate, Look] = {"out of memory": "right", "wrong": "wrong"}
+def _look(fate: Fate) -> Look:
+    return "wrong" if fate == "wrong" else "right"
 
 
 def _entries(chart: Chart) -> list[Line2D]:
@@ -121,7 +124,7 @@ def _entries(chart: Chart) -> list[Line2D]:
     ordered = sorted(chart.series, key=lambda s: -s.points[-1].y if s.points else 0.0)
     found = []
     for series in ordered:
-        looks = {p.look for p in series.points} or {_FATES[why] for _, why in series.missing}
+        looks = {p.look for p in series.points} or {_look(why) for _, why in series.missing}
         entry = _marker(series.slot, min(looks, key=list(KEYS).index))
         entry.set_linestyle(pen(series.slot).dashes if chart.joined else "none")
         entry.set_label(series.name)
@@ -134,7 +137,7 @@ def _key(chart: Chart) -> list[str]:
     """What a reader cannot guess."""
     points = [p for s in chart.series for p in s.points]
     said = [KEYS[look] for look in chart.looks if look != "right"]
-    said += ["a wrong result is not timed"] if "wrong" in chart.fates else []
+    said += ["a wrong result is not measured"] if "wrong" in chart.fates else []
     if any(p.launch_bound for p in points):
         said.append("small: launch-bound, the GPU waits for the host")
     if any(p.low < p.high for p in points):
