@@ -23,7 +23,8 @@ _TIMED_FLOPS = {"cuda": 2e14, "cpu": 2e10}
 """Operations per second of a backend that is neither good nor bad, on an H200 and on one CPU core."""
 _CALLS = 20
 """Times that the whole case runs, in passes and rounds, until there is an interval at all."""
-_LONGEST_BUDGET_S = 20.0
+_LONGEST_BUDGET_S = 10.0
+"""Three of these and a reference stay within the deadline of a trial."""
 _FRESH_CHILD_S = 0.5
 _DEADLINE_S = 60.0
 """What takes longer is cut off (session/runner.py)."""

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Parity
+from attnprobe.core.timing import Versus
 from attnprobe.core.trial import Trial
 from attnprobe.device import answer as module
 from attnprobe.device import reference, remembered, room
@@ -90,6 +92,23 @@ def failures(outcome: Outcome) -> set[str]:
     assert isinstance(outcome, Measured)
     assert outcome.parity is not None
     return {failure.kind for failure in outcome.parity.failures}
+
+
+def test_a_rival_is_timed_outside_the_context_of_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within the context that selects math, torch's own choice would be math, and the ratio 1."""
+    enabled: list[bool] = []
+
+    def versus(of: object, to: object, rival: str, *rest: object) -> Versus:
+        enabled.append(torch.backends.cuda.flash_sdp_enabled())
+        return Versus(rival)
+
+    monkeypatch.setattr(module, "versus", versus)
+    found = answer(Trial(CASE, "sdpa-math", "compare", rival="sdpa-default"), lambda phase: None)
+    assert isinstance(found, Measured)
+    assert found.versus == Versus("sdpa-default")
+    assert enabled == [True]
 
 
 def test_the_phases_are_announced_in_order() -> None:

@@ -61,6 +61,7 @@ def one_sweep(sweep: Sweep, by_case: ByCase, namesake: bool = False) -> tuple[Bl
         Heading(f"{sweep.title} ({reading.dtype(first)}){shape}", 3),
         Paragraph(line(Span(first.label, "muted", code=True), " at its first point")),
         *_tables(sweep, by_case, what, lambda cost: _time(cost, cost.record.trial in best)),
+        *_tables(sweep, by_case, "wall ms where launch-bound", _wall),
         *_leaders(sweep, by_case),
         *_ratios(sweep, by_case),
         *_tables(sweep, by_case, "peak in MiB", _peak),
@@ -131,6 +132,14 @@ def _time(cost: Cost, best: bool) -> Span:
     if cost.state is not RIGHT:
         return Span(f"{cost.state.glyph}{text}", cost.state.tone)
     return Span(f"{text}*", "good") if best else Span(text)
+
+
+def _wall(cost: Cost) -> Span:
+    """What a loop of launch-bound calls takes each, beside what they take the GPU."""
+    duration = cost.duration
+    if duration is None or not duration.launch_bound or duration.wall_s is None:
+        return Span("")
+    return Span(units.number(1e3 * duration.wall_s))
 
 
 def _missing(cost: Cost) -> Span:
