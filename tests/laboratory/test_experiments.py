@@ -152,8 +152,7 @@ FINDS: list[tuple[str, Callable[..., Tensor], Case, str]] = [
     ("stale", states.BiasConvertedOncePerTensor(), BIASED, "stale"),
     ("threads", states.ScratchSharedByThreads(), CASE, "threads"),
     ("inference", states.KeysKeptBetweenDecodes(), DECODE, "inference"),
-    ("isolation", states.NaNsAreHidden(), CASE, "isolation"),
-    ("isolation", states.NaNSpreadsOverTheTile(), CASE, "isolation"),
+    ("isolation", states.MaximumOfTheTile(), CASE, "isolation"),
     *(
         ("mask-memory", bug(), case, "mask_memory")
         for bug, case in (

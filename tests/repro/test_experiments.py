@@ -43,7 +43,7 @@ class attention(Attention):
     "dropout": "from tests.mutation.memory import DropoutOtherInBackward as attention",
     "mask-memory": "from tests.mutation.strides import MaskInnerStrideIsOne as attention",
     "threads": "from tests.mutation.states import ScratchSharedByThreads as attention",
-    "isolation": "from tests.mutation.states import NaNsAreHidden as attention",
+    "isolation": "from tests.mutation.states import MaximumOfTheTile as attention",
     "inference": """
 from tests.mutation.base import Attention
 import torch

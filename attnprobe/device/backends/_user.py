@@ -33,10 +33,16 @@ class UserCallable(Backend):
     Args:
         name: How it was spelled.
         function: The callable.
+        made: Gives another one, where that is known: a new instance of a class, or the function again.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self.name, self._function = name, function
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        made: Callable[[], Callable[..., Any]] | None = None,
+    ) -> None:
+        self.name, self._function, self._made = name, function, made
 
     @classmethod
     def load(cls, name: str) -> UserCallable:
@@ -46,7 +52,11 @@ class UserCallable(Backend):
             UsageError: No such file, module or name, or it cannot be called.
             Exception: Whatever the user's code raises on import.
         """
-        return cls(name, named(name))
+        return cls(name, named(name), lambda: named.__wrapped__(name))
+
+    def another(self) -> UserCallable:
+        """Another instance where a class was named; one instance need not serve two threads at once."""
+        return self if self._made is None else UserCallable(self.name, self._made(), self._made)
 
     def claim(self) -> Claim:
         """Nothing is known of it before it is called."""

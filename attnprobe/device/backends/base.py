@@ -89,6 +89,10 @@ class Backend(ABC):
             Exception: Whatever a broken import raises; its text becomes the fact.
         """
 
+    def another(self) -> Backend:
+        """One for a thread of its own: where a callable is an object, its state is not shared."""
+        return self
+
     @abstractmethod
     def claim(self) -> Claim:
         """What the library says of itself, before anything is launched."""

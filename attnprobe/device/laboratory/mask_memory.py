@@ -39,9 +39,18 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
         except Declined:
             continue
         tried += asked.applied
-        wrong = _judged.failures(subject, outputs, inputs, subject.truth)
+        wrong = _judged.failures(subject, outputs, inputs, subject.truth, _contract(subject, words))
         found += _judged.renamed(wrong, "mask_memory", f"mask {words}")
     return tuple(found) if tried else Skipped("no mask is passed as a tensor of any such form")
+
+
+def _contract(subject: Subject, words: str) -> str:
+    """The gradient of a tensor that was expanded is rounded for every copy before autograd adds them.
+
+    That is what storing dS does, whatever the kernel keeps in float32.
+    """
+    copied = FORMS[words] in (_expanded, _dense)
+    return "fused" if copied and subject.contract == "fp32-internal" else subject.contract
 
 
 class _Form:

@@ -1,14 +1,16 @@
 """Two threads that call at once each get their own result.
 
-Finds scratch memory that belongs to the module instead of the call: data-parallel replicas and servers
-call from several threads, and autograd runs the backwards of a GPU in a thread of its own. A right
-kernel keeps what it works on with the call, or holds a lock. Each result is held to the reference of
-what its thread passed. The choice of a kernel, which belongs to the process, is made once for both.
+Finds scratch memory that all calls share: data-parallel replicas and servers call from several
+threads, and autograd runs the backwards of a GPU in a thread of its own. A right kernel keeps what it
+works on with the call, or holds a lock; of a class each thread has its own instance, as replicas have.
+Each result is held to the reference of what its thread passed. The choice of a kernel, which belongs to
+the process, is made once for both.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier, BrokenBarrierError
 
 from attnprobe.core.parity import Failure
@@ -32,7 +34,8 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     if usual:
         return usual
     given = (subject.inputs, make(case.edit(seed=case.seed + 1)))
-    prepared = [subject.prepare(inputs) for inputs in given]
+    other = replace(subject, backend=subject.backend.another())
+    prepared = [who.prepare(inputs) for who, inputs in zip((subject, other), given, strict=True)]
     together = Barrier(len(given))
     with prepared[0].around(), ThreadPoolExecutor(len(given)) as pool:
         futures = [pool.submit(_calls, *one, together) for one in zip(prepared, given, strict=True)]

@@ -85,7 +85,10 @@ def bound(name: str, reference: Reference, contract: Contract, case: Case) -> Bo
         rounded = torch.zeros_like(truth)
     else:
         count += name == "dbias"  # a partial sum over one broadcast dimension is stored
-        count += case.dropout_p > 0.0  # 1 / (1 - p) may be stored in the format
+        if (
+            case.dropout_p
+        ):  # 1 / (1 - p) may be stored in the format: a factor that all elements share
+            systematic = systematic + u * truth.abs()
         hard = count * (u * (truth.abs() + systematic) + eta) + m.flush
         dtype = getattr(torch, contract.form.name)
         rounded = (truth.to(dtype).double() - truth).nan_to_num_(0.0, 0.0, 0.0)
