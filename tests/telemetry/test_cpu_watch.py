@@ -107,6 +107,21 @@ def test_a_clock_is_not_read_at_every_look(machine):
     assert watch.seen().clock_mhz == Spread(1000, 1000, 1000)
 
 
+def test_children_are_found_by_the_lists_that_their_parents_threads_keep(machine):
+    """A grandchild of the second thread; who is in no list is not ours, whoever its parent was."""
+    machine.at(0, 0)
+    machine.write(f"proc/{ME}/task/{ME}/children", "")
+    machine.write(f"proc/{ME}/task/777/children", f"{CHILD} ")
+    machine.write(f"proc/{CHILD}/task/{CHILD}/children", "102 ")
+    assert processes.ours(ME, machine.root / "proc") == {ME, CHILD, 102}
+
+
+def test_without_such_lists_everybodys_parent_is_asked(machine):
+    """Kernels may be built without them."""
+    machine.at(0, 0)
+    assert processes.ours(ME, machine.root / "proc") == {ME, CHILD}
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs Linux' /proc")
 def test_the_real_processes_are_those_of_this_test():
     """We are ours, init is not, and we have a name and took some time."""
