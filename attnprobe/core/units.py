@@ -67,6 +67,11 @@ def share(value: float) -> str:
     return f"{100 * value:.0f}%"
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _digits(value: float) -> str:
     if value == 0.0 or not math.isfinite(value):
         return f"{value:g}"

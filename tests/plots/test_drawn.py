@@ -95,6 +95,20 @@ def test_a_hollow_marker_is_paper(tmp_path: Path) -> None:
     assert fills("wrong") == ["var(--paper"] * 2
 
 
+def test_no_line_passes_where_there_is_no_number() -> None:
+    """Two points with a withheld one between them are not joined."""
+    assert isinstance(TIME, Chart)
+    one, _, other = TIME.series[1].points[:3]
+
+    def strokes(missing: tuple[tuple[float, str], ...]) -> int:
+        series = Series("one", 0, (one, other), missing)  # type: ignore[arg-type]
+        drawn = plots.svg(replace(TIME, series=(series,)))
+        return len(re.findall(r'd="M [^"]* L [^"]*"[^>]*stroke: #0072b2; stroke-width: 2.8', drawn))
+
+    assert strokes(()) == 1
+    assert strokes(((1024, "withheld"),)) == 0
+
+
 def test_files_are_written(tmp_path: Path) -> None:
     """One PNG a picture, numbered, named by its title, of a size that can be read."""
     written = plots.write([TIME, SPEED], tmp_path / "new" / "folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
+from attnprobe.core import units
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, OutOfMemory, Refused
 from attnprobe.report.compose.costs import Cost
@@ -38,7 +39,8 @@ def charts(sweep: Sweep, by_case: ByCase, slots: Slots) -> Iterator[Chart]:
         if not any(s.points for s in series):
             continue
         points = sum(len(s.points) for s in series)
-        subtitle = f"{_shared(sweep)}; {len(series)} backends, {points} points"
+        counts = f"{units.counted(len(series), 'backend')}, {units.counted(points, 'point')}"
+        subtitle = f"{_shared(sweep)}; {counts}"
         lines = limits(sweep, by_case) if callable(limits) else limits
         remarks = (f"{zeros} x 0 bytes: not on this axis",) if zeros else ()
         yield Chart(title, subtitle, x, y, series, lines, remarks=remarks)

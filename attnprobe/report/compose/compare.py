@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from attnprobe.compare.records import Comparison, Difference
+from attnprobe.core import units
 from attnprobe.core.report import Report
 from attnprobe.report.compose.compare_outcomes import outcomes
-from attnprobe.report.compose.compare_summary import counted, summary
+from attnprobe.report.compose.compare_summary import summary
 from attnprobe.report.compose.compare_times import gaps, kernels, memory, times
 from attnprobe.report.document import (
     Block,
@@ -70,7 +71,7 @@ def _alone(found: Comparison) -> tuple[Block, ...]:
     sides = (("OLD", found.only_old), ("NEW", found.only_new))
     items = tuple(
         line(
-            f"{counted(len(records), 'trial')} only in {side}: ",
+            f"{units.counted(len(records), 'trial')} only in {side}: ",
             *_named([f"{r.trial.backend} {r.trial.case.label}" for r in records]),
         )
         for side, records in sides

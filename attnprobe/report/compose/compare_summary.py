@@ -48,7 +48,8 @@ def _verdict(found: Comparison, changed: bool) -> Note:
     if changed:
         return Note("good", line("Nothing is worse in NEW; what changed:"))
     return Note(
-        "good", line(f"Nothing changed in {counted(len(found.pairs), 'trial')} that both ran.")
+        "good",
+        line(f"Nothing changed in {units.counted(len(found.pairs), 'trial')} that both ran."),
     )
 
 
@@ -58,8 +59,8 @@ def _worse(found: Comparison) -> list[str]:
     words = [f"{count} {WORDS[change]}" for change, count in counts.items() if count]
     slower = sum(s.verdict == "slower" for p in found.pairs for s in p.speeds)
     more = sum(p.memory is not None and p.memory.verdict == "more" for p in found.pairs)
-    words += [f"{slower} of {counted(found.ratios, 'time')} slower"] if slower else []
-    return words + ([f"{counted(more, 'peak')} higher"] if more else [])
+    words += [f"{slower} of {units.counted(found.ratios, 'time')} slower"] if slower else []
+    return words + ([f"{units.counted(more, 'peak')} higher"] if more else [])
 
 
 def _outcomes(found: Comparison) -> tuple[Inline, ...]:
@@ -71,7 +72,7 @@ def _outcomes(found: Comparison) -> tuple[Inline, ...]:
             code(backend),
             " ",
             Span(WORDS[change], "bad" if change in _BAD else "good"),
-            f" in {len(same)} of {counted(_asked(found, backend), 'trial')}",
+            f" in {len(same)} of {units.counted(_asked(found, backend), 'trial')}",
         )
         for (change, backend), same in by_change.items()
     )
@@ -105,7 +106,7 @@ def _moved(backend: str, verdict: str, tone: Tone, moved: list[Speed], of: int) 
         code(backend),
         " ",
         Span(verdict, tone),
-        f" in {len(moved)} of {counted(of, 'time')}: {percent(typical)}{spread}",
+        f" in {len(moved)} of {units.counted(of, 'time')}: {percent(typical)}{spread}",
     )
 
 
@@ -119,7 +120,7 @@ def _memory(found: Comparison) -> tuple[Inline, ...]:
             code(backend),
             " takes ",
             Span(f"{verdict} memory", "bad" if verdict == "more" else "good"),
-            f" in {counted(len(same), 'trial')}: {_largest(same)}",
+            f" in {units.counted(len(same), 'trial')}: {_largest(same)}",
         )
         for (backend, verdict), same in moved.items()
     )
@@ -149,11 +150,6 @@ def _how(found: Comparison) -> str:
             "no interval of one run shows them."
         )
     return " ".join([*words, "Memory is counted, not sampled."])
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def percent(ratio: float) -> str:

@@ -9,7 +9,7 @@ from attnprobe.compare.records import Comparison, Pair, Speed
 from attnprobe.core import units
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.broken import cases
-from attnprobe.report.compose.compare_summary import colour, counted, percent
+from attnprobe.report.compose.compare_summary import colour, percent
 from attnprobe.report.compose.names import namer
 from attnprobe.report.document import (
     Block,
@@ -151,5 +151,5 @@ def gaps(found: Comparison) -> tuple[Block, ...]:
         line(code(backend), f", {why} (", cases([pair.new for _, pair in same]), ")")
         for (backend, why), same in alike.items()
     )
-    words = f"Not compared, for the reasons below: {counted(len(reasons), 'time')}."
+    words = f"Not compared, for the reasons below: {units.counted(len(reasons), 'time')}."
     return (Note("note", line(words)), Folded("Not compared", (Bullets(items),)))

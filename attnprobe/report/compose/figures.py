@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from attnprobe.core import units
 from attnprobe.core.report import Report
 from attnprobe.report.compose import reading, sweeps
 from attnprobe.report.compose.charts import Slots, charts, look
@@ -48,7 +49,7 @@ def speeds(same: Sequence[Cost], slots: Slots) -> Iterator[Bars]:
             name = f"{case.name}: " if case.name else ""
             yield Bars(
                 f"{name}speed of {case.passes} as a multiple of {rival}",
-                f"{case.label}; {len(bars)} backends, in the same rounds as {rival}",
+                f"{case.label}; {units.counted(len(bars), 'backend')}, in the same rounds as {rival}",
                 tuple(sorted(bars, key=lambda bar: -bar.value)),
             )
 

@@ -44,8 +44,8 @@ def rooflines(by_case: Mapping[Case, Sequence[Cost]], slots: Slots) -> Iterator[
         cases = len({cost.case for cost in same if _point(cost)})
         yield Chart(
             f"Roofline on {device}, {reading.DTYPES.get(dtype, dtype)}",
-            f"{len(names)} backends, {cases} cases, {sum(map(len, points.values()))} points; "
-            f"measured here: {_rates(limits)}",
+            f"{units.counted(len(names), 'backend')}, {units.counted(cases, 'case')}, "
+            f"{units.counted(sum(map(len, points.values())), 'point')}; measured here: {_rates(limits)}",
             Axis("FLOP per byte that must move", "FLOP/B"),
             Axis("achieved", "FLOP/s"),
             series,

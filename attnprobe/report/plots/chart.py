@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
@@ -12,6 +14,9 @@ from attnprobe.report.figure import Chart, Fate, Look, Series
 from attnprobe.report.plots.frame import CHARACTER, KEYS, LINE, Frame, logarithmic
 from attnprobe.report.plots.palette import INK, PAPER, SOFT, pen
 
+_BESIDE = 2.4
+"""Inches of a legend at least, so that pictures below each other are of one width."""
+
 _LEFT, _ACROSS, _UP, _LANE, _APART, _FOOT = 1.35, 5.3, 3.1, 0.2, 0.1, 0.5
 """In inches: left of the axes, their width and height, one lane, what keeps lanes away, ticks below."""
 
@@ -19,7 +24,7 @@ _SIZE, _SMALL = 6.0, 0.55
 """Of a marker, in points, and its share where launching the call takes longer than running it."""
 
 _SPREAD = 9.0
-"""Points between the markers of several backends at one place of a lane."""
+"""Points between the markers of several backends at one place of a lane, at most."""
 
 _LIMIT = (0, (6, 3))
 
@@ -27,7 +32,7 @@ _LIMIT = (0, (6, 3))
 def draw_chart(canvas: Canvas, chart: Chart) -> None:
     """Draws onto an empty canvas and sizes it."""
     names = [*(series.name for series in chart.series), *(limit.name for limit in chart.limits)]
-    beside = 0.75 + CHARACTER * max(map(len, names))
+    beside = max(_BESIDE, 0.75 + CHARACTER * max(map(len, names)))
     lanes = _LANE * len(chart.fates)
     apart = _APART if lanes else 0.0
     room = max(_FOOT + _UP + apart + lanes, LINE * (len(names) + 1))
@@ -65,7 +70,15 @@ def _series(axes: Axes, series: Series, joined: bool, more: float) -> None:
     drawn = pen(series.slot)
     x, y = [p.x for p in series.points], [p.y for p in series.points]
     if joined:
-        axes.plot(x, y, color=drawn.colour, ls=drawn.dashes, lw=1.4 + 1.4 * more, zorder=2)
+        gaps = ((x, math.nan) for x, _ in series.missing)  # a line that passed would be a claim
+        path = sorted([*zip(x, y, strict=True), *gaps])
+        axes.plot(
+            *zip(*path, strict=True),
+            color=drawn.colour,
+            ls=drawn.dashes,
+            lw=1.4 + 1.4 * more,
+            zorder=2,
+        )
     interval = [p.y - p.low for p in series.points], [p.high - p.y for p in series.points]
     if any(map(any, interval)):
         axes.errorbar(
@@ -107,10 +120,11 @@ def _lane(axes: Axes, chart: Chart, fate: Fate, row: int) -> None:
             if why == fate:
                 met.setdefault(x, []).append(series.slot)
     for x, slots in met.items():
+        spread = min(_SPREAD, 60 * _ACROSS / len(chart.x.at or met) / len(slots))
         for at, slot in enumerate(slots):
             marker = _marker(slot, _look(fate), _SIZE, x, row)
             axes.add_line(marker)
-            aside = _SPREAD * (at - (len(slots) - 1) / 2) / 72
+            aside = spread * (at - (len(slots) - 1) / 2) / 72
             shift = ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)
             marker.set_transform(axes.transData + shift)
 
