@@ -33,7 +33,7 @@ from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs, make
 from attnprobe.device.lowering.base import Refusal
 from attnprobe.device.measure import measure, observe, passes
-from attnprobe.device.measure.cold import flusher
+from attnprobe.device.measure.cold import FLUSHED, cache_bytes
 from attnprobe.masks import parse
 
 BACKENDS = ("sdpa-flash", "sdpa-mem-efficient", "sdpa-cudnn", "sdpa-math", "xformers-cutlass")
@@ -65,7 +65,9 @@ def cupti_s(run: Callable[[], object]) -> float | None:
 
     None where the calls did not launch equally many kernels.
     """
-    flush, names = flusher(torch.device("cuda")), set(observe(run, "cuda"))
+    # emptied by a maximum, not by a sum as flusher does: that kernel may be one of the backward's own
+    size = FLUSHED * cache_bytes(torch.device("cuda")) // 4
+    flush, names = torch.zeros(size, device="cuda").amax, set(observe(run, "cuda"))
     torch.cuda.synchronize()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
         for _ in range(REPEATS):
