@@ -21,16 +21,19 @@ def render(document: d.Document, title: str) -> str:
 def _explained(document: d.Document) -> d.Document:
     """The document; where pictures are made of characters, it says once how to get better ones."""
     figures = [block for block in document.blocks if isinstance(block, Chart | Bars)]
-    if not figures or plots.available():
+    if not figures or not plots.problem():
         return document
     at = document.blocks.index(figures[0])
-    how = d.Note("note", d.line(f"For drawn pictures: {plots.HINT}, then render this again."))
+    how = d.Note(
+        "note",
+        d.line(f"Pictures are not drawn: {plots.problem()}. {plots.HINT}, then render it again."),
+    )
     return d.Document((*document.blocks[:at], how, *document.blocks[at:]))
 
 
 def _picture(figure: Figure) -> Markup:
     """Vector graphics, or characters where matplotlib is missing."""
-    if plots.available():
+    if not plots.problem():
         return Markup(f'<div class="wide picture">{plots.svg(figure)}</div>')
     text = "\n".join("".join(span.text for span in spans) for spans in drawn(figure))
     return Markup("<pre>{}</pre>").format(text)

@@ -9,4 +9,4 @@ from attnprobe.report import plots
 
 @pytest.fixture(autouse=True)
 def _without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots, "available", lambda: False)
+    monkeypatch.setattr(plots, "problem", lambda: "matplotlib is not installed here")

@@ -30,7 +30,7 @@ def test_without_matplotlib_nothing_is_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 3 and the way to install it, at once."""
-    monkeypatch.setattr(plots, "available", lambda: False)
+    monkeypatch.setattr(plots, "problem", lambda: "matplotlib is not installed here")
     assert _exit(["profile", "--plot", "x"]) == 3
     assert "pip install 'attnprobe[plots]'" in capsys.readouterr().err
 

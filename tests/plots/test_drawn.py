@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -129,9 +130,21 @@ def test_the_page_holds_the_drawing() -> None:
     assert "matplotlib" not in page
 
 
+def test_a_broken_matplotlib_costs_the_pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was built for another numpy raises whatever it likes; the page says so."""
+    monkeypatch.setitem(sys.modules, "attnprobe.report.plots.drawing", None)
+    plots.problem.cache_clear()
+    try:
+        page = html.render(Document((SPEED,)), "x")
+    finally:
+        plots.problem.cache_clear()
+    assert "matplotlib cannot be imported: ModuleNotFoundError" in page
+    assert "<pre>" in page
+
+
 def test_a_page_without_matplotlib_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, in one line; the pictures are there, made of characters."""
-    monkeypatch.setattr(plots, "available", lambda: False)
+    monkeypatch.setattr(plots, "problem", lambda: "matplotlib is not installed here")
     page = html.render(Document((TIME, SPEED)), "x")
     assert page.count("attnprobe[plots]") == 1
     assert "<svg" not in page

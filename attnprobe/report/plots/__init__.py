@@ -5,9 +5,11 @@ Matplotlib is an extra: nothing here imports it before something is drawn.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from attnprobe.errors import UnusableHost
@@ -16,21 +18,26 @@ from attnprobe.report.figure import Figure
 HINT = "pip install 'attnprobe[plots]' (it adds matplotlib)"
 
 
-def available() -> bool:
-    """True when matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
+@cache
+def problem() -> str:
+    """Why nothing can be drawn here; empty when it can. Imports matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return "matplotlib is not installed here"
+    try:
+        importlib.import_module("attnprobe.report.plots.drawing")
+    except Exception as error:  # noqa: BLE001 - a broken installation costs the pictures alone
+        return f"matplotlib cannot be imported: {type(error).__name__}: {error}"
+    return ""
 
 
 def require() -> None:
     """Makes sure that pictures can be drawn.
 
     Raises:
-        UnusableHost: Matplotlib is not installed.
+        UnusableHost: Matplotlib is missing or broken.
     """
-    if not available():
-        raise UnusableHost(
-            "pictures cannot be drawn", why="matplotlib is not installed here", fix=HINT
-        )
+    if problem():
+        raise UnusableHost("pictures cannot be drawn", why=problem(), fix=HINT)
 
 
 def svg(figure: Figure) -> str:
