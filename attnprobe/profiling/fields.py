@@ -191,3 +191,6 @@ FIELDS: dict[str, Edit] = {
     "seed": lambda case, value: case.edit(seed=_count("seed", value, 0)),
 }
 """Every field that can be swept. `M` is Mq and Mkv together; `window` and `density` are masks."""
+
+MASKS = ("mask", "window", "density")
+"""Fields that replace the mask; only one of them can be swept at a time."""

@@ -46,7 +46,8 @@ def axes(given: Sequence[str]) -> tuple[Axis, ...]:
     """Reads what was given with `--sweep`, in the order of `fields.FIELDS`: lengths depend on B and M.
 
     Raises:
-        UsageError: Not FIELD=VALUES, an unknown field, values that cannot be read, a field twice.
+        UsageError: Not FIELD=VALUES, an unknown field, values that cannot be read, a field twice,
+            two fields that are masks.
     """
     found: dict[str, Axis] = {}
     for text in given:
@@ -61,6 +62,11 @@ def axes(given: Sequence[str]) -> tuple[Axis, ...]:
         if field in found:
             raise UsageError(f"--sweep {field} is given twice", fix=f"--sweep {field}=1,2,3")
         found[field] = Axis(field, values.expand(said))
+    if len(masks := [field for field in found if field in fields.MASKS]) > 1:
+        raise UsageError(
+            f"--sweep {' and --sweep '.join(masks)}: each of them is the whole mask",
+            fix="one after the other, or --sweep mask='sliding-window(...) & ...'",
+        )
     return tuple(found[field] for field in fields.FIELDS if field in found)
 
 

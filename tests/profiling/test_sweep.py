@@ -106,6 +106,12 @@ def test_a_field_given_twice_is_refused() -> None:
         sweep.axes(["M=1", "M=2"])
 
 
+def test_two_masks_at_once_are_refused() -> None:
+    """The second would replace the first without a word."""
+    with pytest.raises(UsageError, match="whole mask"):
+        sweep.axes(["window=16..64", "density=10,50"])
+
+
 @pytest.mark.parametrize("field", fields.FIELDS)
 def test_every_field_can_be_swept(field: str) -> None:
     """Each changes the case, and the result is an attention call."""

@@ -33,6 +33,13 @@ def test_a_forward_without_its_backward_wins_no_race_of_its_own() -> None:
     assert "splitk" not in text
 
 
+def test_cases_that_share_a_name_are_told_apart() -> None:
+    """Two lengths of one name have two rows, and each says which it is."""
+    text = shown(timed(BOTH, "flash"), timed(BOTH.edit(Mq=128, Mkv=128), "flash"))
+    assert "training (B1 H1 M64 K8)" in text
+    assert "training (B1 H1 M128 K8)" in text
+
+
 def test_a_forward_that_was_asked_for_is_shown() -> None:
     """Decode has no backward, and its fastest backend is an answer."""
     assert "splitk" in shown(timed(BOTH.edit(passes="fwd"), "splitk"))

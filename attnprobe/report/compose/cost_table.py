@@ -57,7 +57,8 @@ def one_case(same: Sequence[Cost]) -> tuple[Block, ...]:
 
 
 def _least(measured: Sequence[Cost]) -> str:
-    floors = {cost.memory.floor_bytes for cost in measured if cost.memory.floor_bytes}
+    whole = [cost for cost in measured if not cost.forward_alone]
+    floors = {cost.memory.floor_bytes for cost in whole if cost.memory.floor_bytes}
     operations = {cost.timing.flops for cost in measured if cost.timing.flops}
     parts = [f"least memory {units.size(min(floors))}"] if floors else []
     parts += [f"forward {units.operations(max(operations))}"] if operations else []

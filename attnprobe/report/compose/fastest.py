@@ -7,6 +7,7 @@ from attnprobe.report.compose import reading
 from attnprobe.report.compose.costs import ByCase, Cost
 from attnprobe.report.compose.costs import fastest as best_of
 from attnprobe.report.compose.glyphs import RIGHT, WRONG
+from attnprobe.report.compose.names import namer
 from attnprobe.report.document import Block, Column, Folded, Inline, Span, Table, code, line
 
 MOST = 40
@@ -20,7 +21,8 @@ def fastest(by_case: ByCase, wrong: set[str]) -> tuple[Block, ...]:
         by_case: The cases that get a row.
         wrong: Backends that are wrong anywhere in the session.
     """
-    rows = tuple(_choice(same, wrong) for same in by_case.values())
+    named = namer(cost.record for same in by_case.values() for cost in same)
+    rows = tuple(_choice(named(case), same, wrong) for case, same in by_case.items())
     names = ("timed case", "dtype", "fastest right", "pass", "ms", "peak", "remark")
     columns = tuple(Column(n, "right" if n in ("ms", "peak") else "left") for n in names)
     blocks: list[Block] = [Table(columns, rows[:MOST])] if rows else []
@@ -30,9 +32,9 @@ def fastest(by_case: ByCase, wrong: set[str]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _choice(same: list[Cost], wrong: set[str]) -> tuple[Inline, ...]:
+def _choice(name: str, same: list[Cost], wrong: set[str]) -> tuple[Inline, ...]:
     case, best = same[0].case, best_of(same)
-    head = (line(reading.case_name(case)), line(reading.dtype(case)))
+    head = (line(name), line(reading.dtype(case)))
     if best is None or best.duration is None:
         return (*head, line(Span("none", "bad")), line(case.passes), line("-"), line("-"), line())
     duration, peak = best.duration, best.memory.peak_bytes
