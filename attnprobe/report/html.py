@@ -24,11 +24,9 @@ def _explained(document: d.Document) -> d.Document:
     if not figures or not plots.problem():
         return document
     at = document.blocks.index(figures[0])
-    how = d.Note(
-        "note",
-        d.line(f"Pictures are not drawn: {plots.problem()}. {plots.HINT}, then render it again."),
-    )
-    return d.Document((*document.blocks[:at], how, *document.blocks[at:]))
+    words = f"Pictures are made of characters because {plots.problem()}. For drawn ones: "
+    note = d.Note("note", d.line(words, d.code(plots.HINT), ", then render this again."))
+    return d.Document((*document.blocks[:at], note, *document.blocks[at:]))
 
 
 def _picture(figure: Figure) -> Markup:

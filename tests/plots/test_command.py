@@ -14,6 +14,7 @@ from tests.plots.sweep import SWEPT
 
 def test_a_folder_is_filled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As many files as pictures, and a line that says so."""
+    pytest.importorskip("matplotlib")
     views.draw(SWEPT, str(tmp_path / "pictures"))
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 4
     assert f"4 pictures in {tmp_path / 'pictures'}" in capsys.readouterr().err
@@ -21,6 +22,7 @@ def test_a_folder_is_filled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_file_in_the_place_of_the_folder_is_said(tmp_path: Path) -> None:
     """Clear words, not a traceback."""
+    pytest.importorskip("matplotlib")
     (tmp_path / "taken").write_text("x")
     with pytest.raises(UnusableHost, match="pictures could not be written"):
         views.draw(SWEPT, str(tmp_path / "taken"))
@@ -37,6 +39,7 @@ def test_without_matplotlib_nothing_is_measured(
 
 def test_two_interpreters_are_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and what to do instead."""
+    pytest.importorskip("matplotlib")
     assert _exit(["profile", "--plot", "x", "--python", "a", "--python", "b"]) == 2
     assert "attnprobe render SESSION --plot DIR" in " ".join(capsys.readouterr().err.split())
 

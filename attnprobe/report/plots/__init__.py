@@ -6,7 +6,6 @@ Matplotlib is an extra: nothing here imports it before something is drawn.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -15,16 +14,16 @@ from pathlib import Path
 from attnprobe.errors import UnusableHost
 from attnprobe.report.figure import Figure
 
-HINT = "pip install 'attnprobe[plots]' (it adds matplotlib)"
+HINT = "pip install 'attnprobe[plots]'"
 
 
 @cache
 def problem() -> str:
     """Why nothing can be drawn here; empty when it can. Imports matplotlib."""
-    if importlib.util.find_spec("matplotlib") is None:
-        return "matplotlib is not installed here"
     try:
         importlib.import_module("attnprobe.report.plots.drawing")
+    except ModuleNotFoundError as error:
+        return f"{error.name or 'matplotlib'} is not installed here"
     except Exception as error:  # noqa: BLE001 - a broken installation costs the pictures alone
         return f"matplotlib cannot be imported: {type(error).__name__}: {error}"
     return ""
