@@ -20,6 +20,7 @@ from attnprobe.errors import UsageError
 from attnprobe.profiling import contestants, longest, questions, sweep
 from attnprobe.report import plots
 from attnprobe.report.compose import longest as found_longest
+from attnprobe.report.compose import reading
 from attnprobe.session.lines import Header
 from attnprobe.workload import Workload
 
@@ -96,6 +97,11 @@ def profile(
 
     def measure(of: survey.Survey, file: Path, within: float | None) -> list[Record]:
         """What is asked of one interpreter, in so many seconds."""
+        began = of.seconds
+
+        def left() -> float | None:
+            return None if within is None else max(0.0, within - (of.seconds - began))
+
         here = survey.device(device, of.machine())
         of.require(asked.backends)
         swept = sweep.spread(replace(chosen, calls=plan.place(chosen, here, seed)), axes)
@@ -113,11 +119,10 @@ def profile(
                 file.unlink(missing_ok=True)  # nothing was measured; the name stays free
             raise
         say(f"session: {file}")
-        found = of.time("timing", trials, within, questions.Further(calls, timed))
+        found = of.time("timing", trials, left(), questions.Further(calls, timed))
         if max_length:
-            left = None if within is None else max(0.0, within - of.seconds)
             searches = longest.searches(calls, timed.backends)
-            of.search("longest sequence that fits", searches, here, left)
+            of.search("longest sequence that fits", searches, here, left())
         return found
 
     if len(python) > 1:
@@ -135,7 +140,7 @@ def profile(
     views.answer(report, json, survey_.journal.problem)
     views.draw(report, plot)
     next_step(*_next(report, workload, path, sweeps))
-    raise typer.Exit(plan.verdict(report))
+    raise typer.Exit(plan.verdict(reading.judged(report)))
 
 
 def _chosen(workload: Workload, masks: list[str], dtypes: list[str], shape: str) -> Workload:

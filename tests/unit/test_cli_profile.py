@@ -18,8 +18,13 @@ source: a test
 cases: [{name: self, Hq: 2, Mq: 16, K: 8, dtype: float32}]
 """
 
-WRONG = """
+KERNELS = """
 import torch
+
+def right(query, *rest, **options):
+    if query.shape[2] > 40:
+        raise MemoryError("40 is the most")
+    return torch.nn.functional.scaled_dot_product_attention(query, *rest, **options)
 
 def doubled(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None,
             enable_gqa=False):
@@ -49,7 +54,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a user's workload and a user's kernel."""
     folder = tmp_path_factory.mktemp("user")
     (folder / "tiny.yaml").write_text(TINY)
-    (folder / "kernels.py").write_text(WRONG)
+    (folder / "long.yaml").write_text(TINY.replace("tiny", "long"))
+    (folder / "kernels.py").write_text(KERNELS)
     return folder
 
 
@@ -120,6 +126,17 @@ def test_the_longest_that_fits_is_found_within_a_budget(place: Path) -> None:
     view = json.loads(done.stdout)
     cut = [note for note in view["notes"] if "cut short" in note]
     assert view["max_length"] or cut
+
+
+@pytest.mark.slow
+def test_a_limit_is_no_failure(place: Path) -> None:
+    """A callable of one's own that runs out of memory or time where that is sought exits 0."""
+    wanted = ("--backend", "kernels.py:right", "--max-length", "--against", "none")
+    done = profile(place, "long.yaml", *wanted, "--json", "-", *CPU)
+    assert done.returncode == 0, done.stderr
+    (limit,) = json.loads(done.stdout)["max_length"]
+    assert limit["fits"] <= 40 < limit["fails"]
+    assert limit["limited_by"] == "out_of_memory"
 
 
 def test_an_exploding_sweep_is_asked_about(place: Path) -> None:
