@@ -10,8 +10,9 @@ from attnprobe.probe.system import cores as usable_cores
 from attnprobe.worker.host import Worker
 
 MOST_ON_CPU = 4
-MOST_ON_CUDA = 8
-"""Each child holds a CUDA context of about half a gigabyte, and the GPU takes turns."""
+MOST_ON_CUDA = 12
+"""What a check takes on a GPU is launching from Python, so that cores count. Each child holds a CUDA
+context of about half a gigabyte, and the GPU takes turns."""
 
 
 class Crew:
@@ -32,7 +33,7 @@ class Crew:
         """As many as these trials can use; at least one."""
         cores = usable_cores()
         on_cuda = any(trial.case.device.startswith("cuda") for trial in trials)
-        most = min(MOST_ON_CUDA, cores // 2) if on_cuda else min(MOST_ON_CPU, cores)
+        most = min(MOST_ON_CUDA, 3 * cores // 4) if on_cuda else min(MOST_ON_CPU, cores)
         wanted = max(1, min(most, len({trial.case.id for trial in trials})))
         while len(self._hired) < wanted:
             first = self._hired[0].beside() if self._hired else None
