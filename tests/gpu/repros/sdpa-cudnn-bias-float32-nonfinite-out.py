@@ -1,0 +1,113 @@
+"""sdpa-cudnn is wrong [nonfinite]: B1 H1 M1x8 K64 bfloat16 bias[1,H,M,N] fwd
+
+Trial a0b74ec3966e of attnprobe. out holds 64 NaN of 64 elements, first at (0, 0, 0, 0)
+(explained by: no hypothesis fits (36 tried)); lse holds 1 NaN of 1 elements, first at (0, 0, 0,
+0) (explained by: no hypothesis fits (36 tried)). It was held to the numerics contract
+mem_efficient.
+
+Seen with torch 2.11.0+cu130, triton 3.6.0, CUDA 13.0, cuDNN 9.19.0, Python 3.12.3, Ubuntu
+24.04.3 LTS, Linux 6.18.44 x86_64, container, NVIDIA H200, driver 580.159.04.
+
+Made smaller in 59 trials. It was found in: B2 H4 M72x136 K64 bfloat16 bias[1,H,M,N]+grad fwd.
+
+The limits in the code are what attnprobe's rounding analysis of this kind of kernel allows for
+these very inputs at the place that was worst; everything is compared with the definition in
+float64.
+
+Exit status: 1 while it is wrong, 0 once it is right, 125 where neither can be told.
+"""
+
+import os
+import sys
+
+
+def ended(kind, error, trace):
+    """Exit status 125 where an exception keeps it from being told."""
+    sys.__excepthook__(kind, error, trace)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(125)  # not sys.exit: tearing down a lost CUDA context aborts
+
+
+sys.excepthook = ended
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+
+B, Hq, Hkv, Mq, Mkv, K, Kv = 1, 1, 1, 1, 8, 64, 64
+dtype, device = torch.bfloat16, "cuda"
+if not torch.cuda.is_available():
+    print("there is no CUDA device here")
+    sys.exit(125)
+scale = K**-0.5
+
+# Drawn on the CPU from one seed: every machine has the same bits.
+generator = torch.Generator().manual_seed(0)
+q = torch.randn(B, Hq, Mq, K, generator=generator)
+k = torch.randn(B, Hkv, Mkv, K, generator=generator)
+v = torch.randn(B, Hkv, Mkv, Kv, generator=generator)
+dout = torch.randn(B, Hq, Mq, Kv, generator=generator)
+q, k, v, dout = (t.to(dtype).to(device) for t in (q, k, v, dout))
+bias = torch.randn(1, Hq, Mq, Mkv, generator=generator).to(torch.float32).to(device)
+
+
+def attention(q, k, v, bias):
+    """The call that is examined."""
+    mask = bias
+    with sdpa_kernel([SDPBackend.CUDNN_ATTENTION]):
+        return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def attention_with_lse(q, k, v, bias):
+    """The same call, and the log-sum-exp of every query's scores: (B, Hq, Mq)."""
+    mask = bias
+    out, lse = torch.ops.aten._scaled_dot_product_cudnn_attention(
+        q,
+        k,
+        v,
+        mask,
+        True,
+        0.0, False,
+        False,
+    )[:2]
+    return out, lse.reshape(*lse.shape[:2], -1)[:, :, : q.shape[2]]
+
+
+def reference(q, k, v, bias):
+    """The definition: every score in memory, in the format of its inputs; no key, no output."""
+    scores = scale * q @ k.mT
+    scores = scores + bias
+    weights = scores.softmax(-1)
+    return weights @ v
+
+
+def log_sum_exp(q, k, v, bias):
+    """The definition, a natural logarithm; -inf where a query has no key."""
+    scores = scale * q @ k.mT
+    scores = scores + bias
+    return scores.logsumexp(-1)
+
+
+given = {"q": q, "k": k, "v": v, "bias": bias}
+exact = {name: t.double() for name, t in given.items()}
+truth = {"out": reference(**exact)}
+got = {"out": attention(**given)}
+truth["lse"], got["lse"] = log_sum_exp(**exact), attention_with_lse(**given)[1]
+keyless = truth["lse"].isneginf()
+truth["lse"], got["lse"] = (t["lse"].masked_fill(keyless, 0.0)[..., None] for t in (truth, got))
+error = {name: t.double() - truth[name] for name, t in got.items() if t is not None}
+for name, e in error.items():
+    relative = e.norm() / truth[name].norm()
+    print(f"{name:6} largest error {e.abs().max():.3e}, relative error {relative:.3e}")
+
+checks = [
+    ("NaN and inf in out", (~error["out"].isfinite()).sum(), 0),
+    ("NaN and inf in lse", (~error["lse"].isfinite()).sum(), 0),
+]
+wrong = 0
+for what, seen, limit in checks:
+    good = bool(seen <= limit)
+    wrong += not good
+    print(f"{'right' if good else 'WRONG'}  {what}: {float(seen):.3e}, at most {limit:.3e}")
+sys.exit(1 if wrong else 0)

@@ -1,0 +1,105 @@
+"""sdpa-cudnn is wrong [empty_rows]: B1 H1 M1x2 K8 bfloat16 lengths(padded) fwd
+
+Trial 1814b8f61a46 of attnprobe. 1 rows without keys hold other values, not 0 (explained by:
+masked scores are lowered by 50 instead of being removed; or masked scores are lowered by 5
+instead of being removed; or rows without keys attend as if nothing were masked: a finite mask
+is added; or lengths are ignored; or lengths and mask are ignored; or the mask is inverted:
+pairs that should attend do not, the others do). It was held to the numerics contract
+mem_efficient.
+
+Seen with torch 2.11.0+cu130, triton 3.6.0, CUDA 13.0, cuDNN 9.19.0, Python 3.12.3, Ubuntu
+24.04.3 LTS, Linux 6.18.44 x86_64, container, NVIDIA H200, driver 580.159.04.
+
+Made smaller in 18 trials. It was found in: B3 H4 M130 K64 bfloat16 lengths(padded).
+
+Exit status: 1 while it is wrong, 0 once it is right, 125 where neither can be told.
+"""
+
+import os
+import sys
+
+
+def ended(kind, error, trace):
+    """Exit status 125 where an exception keeps it from being told."""
+    sys.__excepthook__(kind, error, trace)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(125)  # not sys.exit: tearing down a lost CUDA context aborts
+
+
+sys.excepthook = ended
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+
+B, Hq, Hkv, Mq, Mkv, K, Kv = 1, 1, 1, 1, 2, 8, 8
+dtype, device = torch.bfloat16, "cuda"
+if not torch.cuda.is_available():
+    print("there is no CUDA device here")
+    sys.exit(125)
+scale = K**-0.5
+rows, Tq, Tkv = 1, 1, 2
+# Of every sequence: its row, first query, queries, first key, keys.
+sequences = [
+    (0, 0, 1, 0, 0),
+]
+
+# Drawn on the CPU from one seed: every machine has the same bits.
+generator = torch.Generator().manual_seed(0)
+q = torch.randn(rows, Hq, Tq, K, generator=generator)
+k = torch.randn(rows, Hkv, Tkv, K, generator=generator)
+v = torch.randn(rows, Hkv, Tkv, Kv, generator=generator)
+dout = torch.randn(rows, Hq, Tq, Kv, generator=generator)
+belongs = torch.zeros(rows, 1, Tq, 1)
+for b, q0, mq, _, _ in sequences:
+    belongs[b, :, q0 : q0 + mq] = 1
+dout = dout * belongs  # no loss looks at padding
+q, k, v, dout = (t.to(dtype).to(device) for t in (q, k, v, dout))
+
+
+def attends(i, j, Mq, Mkv):
+    """Whether query i may attend key j: none."""
+    return (i >= 0) & (j >= 0)
+
+
+allowed = torch.zeros(rows, 1, Tq, Tkv, dtype=torch.bool, device=device)
+for b, q0, mq, k0, mkv in sequences:
+    i, j = torch.arange(mq, device=device)[:, None], torch.arange(mkv, device=device)
+    allowed[b, 0, q0 : q0 + mq, k0 : k0 + mkv] = attends(i, j, mq, mkv)
+
+
+def attention(q, k, v):
+    """The call that is examined."""
+    with sdpa_kernel([SDPBackend.CUDNN_ATTENTION]):
+        return scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+
+
+def reference(q, k, v):
+    """The definition: every score in memory, in the format of its inputs; no key, no output."""
+    scores = scale * q @ k.mT
+    weights = scores.masked_fill(~allowed, -1e300).softmax(-1) * allowed
+    return weights @ v
+
+
+given = {"q": q, "k": k, "v": v}
+exact = {name: t.double() for name, t in given.items()}
+truth = {"out": reference(**exact)}
+got = {"out": attention(**given)}
+error = {name: t.double() - truth[name] for name, t in got.items() if t is not None}
+empty = ~allowed.any(-1, keepdim=True)  # rows without keys, for which libraries differ
+for name in error.keys() & {"out", "dq"}:
+    error[name] = error[name].masked_fill(empty, 0.0)
+for name, e in error.items():
+    relative = e.norm() / truth[name].norm()
+    print(f"{name:6} largest error {e.abs().max():.3e}, relative error {relative:.3e}")
+
+checks = [
+    ("output of rows without keys", got["out"][(~allowed.any(-1) & (belongs[..., 0] == 1).to(device)).expand(got["out"].shape[:3])].abs().max(), 0),
+]
+wrong = 0
+for what, seen, limit in checks:
+    good = bool(seen <= limit)
+    wrong += not good
+    print(f"{'right' if good else 'WRONG'}  {what}: {float(seen):.3e}, at most {limit:.3e}")
+sys.exit(1 if wrong else 0)
