@@ -16,7 +16,7 @@ EPSILON = {"float64": 2**-52, "float32": 2**-23, "float16": 2**-10, "bfloat16": 
 """torch.finfo(dtype).eps."""
 
 _TRUTH = """\
-exact = {name: t.double() for name, t in given.items()}
+{litter}exact = {name: t.double() for name, t in given.items()}
 {runs}
 {lse}error = {name: t.double() - truth[name] for name, t in got.items() if t is not None}
 {empty}for name, e in error.items():
@@ -25,7 +25,7 @@ exact = {name: t.double() for name, t in given.items()}
 
 _RUNS = """\
 truth = run(reference, dout.double(), **exact)
-{litter}{seed}got = run(attention, **given)"""
+{littered}{seed}got = run(attention, **given){filled}"""
 
 _FORWARD = """\
 truth = {"out": reference(**exact)}
@@ -103,6 +103,8 @@ def _numbers(case: Case, parity: Parity, kinds: set[str]) -> str:
         return _INPLACE.replace("{allowed}", mask)
     if "global_state" in kinds:
         return _SETTINGS
+    if case.lengths is not None and case.lengths.tail and kinds & {"nonfinite", "accuracy"}:
+        kinds = kinds | {"leak"}  # what nobody wrote is NaN, zero or a number from time to time
     checks = [
         check
         for name in QUANTITIES
@@ -127,8 +129,9 @@ def _numbers(case: Case, parity: Parity, kinds: set[str]) -> str:
     seed = f"torch.manual_seed({case.seed})\n" if case.dropout_p else ""
     truth = truth.replace("{seed}", seed)
     lse = parity.quantities.get("lse")
-    litter = experiments.render("-litter") + "\n" if "leak" in kinds else ""
-    truth = truth.replace("{litter}", litter)
+    unwritten = case.wants_backward and "leak" in kinds
+    for name, text in _unwritten(unwritten).items():
+        truth = truth.replace(f"{{{name}}}", text)
     truth = truth.replace("{lse}", _LSE if lse and lse.verdict == "fail" else "")
     truth = truth.replace("{empty}", _EMPTY if pairs.may_be_empty(case) else "")
     return f"{truth}\n\nchecks = [\n{listed}\n]\n{_VERDICT}"
@@ -161,6 +164,17 @@ def _failed(name: str, quantity: Quantity, dtype: str) -> list[str]:
             return [_check(f"gain of {name}[{spot.at}]", seen, spot.limit)]
 
 
+def _unwritten(wanted: bool) -> dict[str, str]:
+    """What shows memory that nobody wrote to: litter right before the call, and a call among NaN."""
+    if not wanted:
+        return dict.fromkeys(("litter", "littered", "filled"), "")
+    return {
+        "litter": experiments.render("-litter") + "\n\n\n",
+        "littered": "litter()\n",
+        "filled": "\n" + experiments.render("-filled"),
+    }
+
+
 def _wanted(case: Case) -> tuple[str, ...]:
     return case.grads if case.wants_backward else ()
 
@@ -182,14 +196,16 @@ def _empty_rows(case: Case) -> list[str]:
 
 
 def _leak(case: Case) -> list[str]:
+    """Gradients of keys that nobody attends, after litter and where unwritten memory is NaN."""
     return [
         _check(
-            f"{name} of keys that nobody attends",
-            f'got["{name}"][(~allowed.any(-2)).expand(got["{name}"].shape[:3])].abs().max()',
+            f"elements of {name} of keys that nobody attends that are not 0{where}",
+            f'({result}["{name}"][(~allowed.any(-2)).expand({result}["{name}"].shape[:3])] != 0).sum()',
             0,
         )
         for name in ("dk", "dv")
         if case.wants_backward and name[1] in case.grads
+        for result, where in (("got", ""), ("filled", " (unwritten memory is NaN)"))
     ]
 
 
