@@ -45,6 +45,14 @@ def test_no_length_is_tried_twice() -> None:
     assert len(set(lengths)) == len(lengths)
 
 
+def test_bisection_goes_by_whole_tiles() -> None:
+    """Lengths in between are multiples of 256: kernels pad the others up to a tile anyway."""
+    _, records = search(100_000, start=1000)
+    between = [length for r in records if 64_000 < (length := r.trial.case.Mkv) < 128_000]
+    assert len(between) > 3
+    assert all(length % 256 == 0 for length in between)
+
+
 def test_keys_alone_grow_where_queries_are_few() -> None:
     """The longest cache of a decode step."""
     hunt = Search(CASE.edit(Mq=1, Mkv=1024), "eager")

@@ -85,6 +85,20 @@ def test_a_resumed_run_asks_what_an_earlier_one_left_open() -> None:
     assert [trial.question for trial in again.asked] == ["compare", "compare"]
 
 
+def test_a_resumed_run_follows_a_chain_of_questions() -> None:
+    """A refused backward, then the forward alone, then its memory: cut off before the last one."""
+    calls, who = [Call(SMALL)], Contestants(("flex",))
+    alone = SMALL.edit(passes="fwd")
+    journal = session.Journal(Header("profile"))
+    journal.record(Record(Trial(SMALL, "flex", "time"), Refused("library", ("no backward",))))
+    journal.record(Record(Trial(alone, "flex", "time"), measured(1e-3)))
+    worker = FakeWorker(lambda trial: measured(1e-3))
+    session.run(
+        questions.timings(calls, who), worker, journal, follow_up=questions.Further(calls, who)
+    )
+    assert worker.asked == [Trial(alone, "flex", "fits")]
+
+
 def test_the_rival_is_the_users_own_backend() -> None:
     """Named on the command line, else in the workload, else torch's choice; none is nobody."""
     own = Call(CASE, backend="eager")

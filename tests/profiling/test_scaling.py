@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -12,11 +13,14 @@ from attnprobe.core.parity import Parity
 from attnprobe.core.report import Report
 from attnprobe.core.timing import Timing
 from attnprobe.core.trial import Record, Trial
+from attnprobe.report import terminal
 from attnprobe.report.compose import sweeps
+from attnprobe.report.compose.cost_table import one_case
 from attnprobe.report.compose.costs import costs, fastest
 from attnprobe.report.compose.crossovers import crossovers, leaders
 from attnprobe.report.compose.scaling import Fit, Scaling, fit, scalings, t_quantile
 from attnprobe.report.compose.sweeps import Sweep
+from attnprobe.report.document import Document
 from tests.profiling.cases import CASE, duration, report, timed
 
 LENGTHS = (512, 1024, 2048, 4096, 8192)
@@ -175,6 +179,25 @@ def test_a_forward_alone_stands_with_the_whole_case_and_wins_nothing() -> None:
     best = fastest(same)
     assert best is not None
     assert best.backend == "eager"
+
+
+def test_the_least_memory_is_that_of_the_whole_case() -> None:
+    """A forward that stands in for a refused backward needs less, and does not say so for all."""
+    refused = Record(Trial(CASE, "splitk", "time"), Refused("library", ("no backward",)))
+    alone = timed(CASE.edit(passes="fwd"), "splitk", 1e-6)
+    assert isinstance(alone.outcome, Measured)
+    assert alone.outcome.timing is not None
+    small = replace(alone.outcome.timing, floor_bytes=2**10)
+    forward = replace(alone, outcome=replace(alone.outcome, timing=small))
+    (same,) = costs(report(timed(CASE, "eager", 1e-3), refused, forward)).values()
+    assert "least memory 1.00 MiB" in terminal.text(Document(one_case(same)))
+
+
+def test_wrong_ones_are_listed_behind_right_ones() -> None:
+    """However fast they are."""
+    wrong, slow = timed(CASE, "a", 1e-6, verdict="fail"), timed(CASE, "b", 1.0)
+    (same,) = costs(report(wrong, slow)).values()
+    assert [cost.backend for cost in same] == ["b", "a"]
 
 
 def test_a_forward_that_was_asked_for_keeps_its_case() -> None:

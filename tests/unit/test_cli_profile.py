@@ -120,7 +120,7 @@ def test_a_wrong_kernel_is_wrong_and_not_fast(place: Path) -> None:
 @pytest.mark.slow
 def test_the_longest_that_fits_is_found_within_a_budget(place: Path) -> None:
     """What the budget cuts short is said; nothing is lost."""
-    wanted = ("--backend", "eager", "--max-length", "--budget", "6", "--against", "none")
+    wanted = ("--backend", "eager", "--max-length", "--budget", "2", "--against", "none")
     done = profile(place, "tiny.yaml", *wanted, "--json", "-", *CPU)
     assert done.returncode == 0, done.stderr
     view = json.loads(done.stdout)
