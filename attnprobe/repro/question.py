@@ -169,7 +169,7 @@ def _unwritten(wanted: bool) -> dict[str, str]:
     if not wanted:
         return dict.fromkeys(("litter", "littered", "filled"), "")
     return {
-        "litter": experiments.render("-litter") + "\n\n\n",
+        "litter": "\n\n" + experiments.render("-litter") + "\n\n\n",
         "littered": "litter()\n",
         "filled": "\n" + experiments.render("-filled"),
     }
@@ -254,6 +254,9 @@ def settings():
         "the precision of float32 products": torch.get_float32_matmul_precision(),
         "the number of threads": torch.get_num_threads(),
         "the seed": torch.initial_seed(),
+        "autocast": [torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")],
+        "anomaly detection": torch.is_anomaly_enabled(),
+        "the working directory": os.getcwd(),
     }
 
 
