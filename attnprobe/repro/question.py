@@ -257,6 +257,8 @@ def settings():
         "autocast": [torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")],
         "anomaly detection": torch.is_anomaly_enabled(),
         "the working directory": os.getcwd(),
+        "modes that see every operation": torch._C._len_torch_dispatch_stack(),
+        "modes that see every function": torch._C._len_torch_function_stack(),
     }
 
 
