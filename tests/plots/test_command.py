@@ -31,7 +31,12 @@ def test_a_file_in_the_place_of_the_folder_is_said(tmp_path: Path) -> None:
 def test_without_matplotlib_nothing_is_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit 3 and the way to install it, at once."""
+    """Exit 3 and the way to install it, before a session is opened."""
+
+    def opened(*_: object) -> None:
+        raise AssertionError("something is measured")
+
+    monkeypatch.setattr("attnprobe.survey.opened", opened)
     monkeypatch.setattr(plots, "problem", lambda: "matplotlib is not installed here")
     assert _exit(["profile", "--plot", "x"]) == 3
     assert "pip install 'attnprobe[plots]'" in capsys.readouterr().err

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from attnprobe.core.report import Report
+from attnprobe.core.timing import Rates
+from attnprobe.core.trial import Record
 from attnprobe.report.compose.figures import figures, pictures
 from attnprobe.report.document import Folded
 from attnprobe.report.figure import Bars, Chart, Series
@@ -92,6 +94,21 @@ def test_the_roof_is_the_measured_rates() -> None:
         (RATES.flops / RATES.bytes, RATES.flops, RATES.flops)
     )
     assert first == pytest.approx(ROOF.limits[0].points[0][0] * RATES.bytes)
+
+
+def test_the_roof_is_the_best_of_all_rates() -> None:
+    """Each child process measures them once; a busy moment in one of them lowers no limit."""
+
+    def slower(record: Record) -> Record:
+        if record.trial.backend != FLASH or record.trial.question != "time":
+            return record
+        timing = replace(record.outcome.timing, rates=Rates(1e14, 1e12))  # type: ignore[union-attr]
+        return replace(record, outcome=replace(record.outcome, timing=timing))
+
+    found = figures(replace(SWEPT, records=tuple(map(slower, SWEPT.records))))[2]
+    assert isinstance(found, Chart)
+    assert isinstance(ROOF, Chart)
+    assert found.limits == ROOF.limits
 
 
 def test_a_point_under_the_roof_is_work_over_time_and_traffic() -> None:
