@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from attnprobe import info, plan, session
 from attnprobe.core.backend_fact import BackendFact, Claim
@@ -20,7 +19,6 @@ from attnprobe.core.reported import Reported
 from attnprobe.core.trial import Record, Trial
 from attnprobe.crew import Crew
 from attnprobe.errors import UnusableHost, UsageError
-from attnprobe.probe.system import available_bytes
 from attnprobe.redact import Identity, redact
 from attnprobe.session.asking import Asks
 from attnprobe.session.journal import Journal, Mode
@@ -46,25 +44,6 @@ CPU (torch 2.13) the first time, some 0.15 s from the cache."""
 
 COMPILE_FIRST = {"cuda": "bfloat16", "cpu": "float32"}
 """The dtype that most people run there is compiled first."""
-
-
-SEARCH_S = {"cuda": 30.0, "cpu": 15.0}
-"""Seconds that one trial of a search may take: two passes, at least half of them in vain."""
-
-SHARE_OF_MEMORY = 0.8
-"""Of the memory that is available, when a search looks for the most that fits on a CPU."""
-
-
-class Search(Protocol):
-    """Asks one trial after the other, each depending on what became of the last."""
-
-    def next(self) -> Trial | None:
-        """What to ask now; None when the search is over."""
-        ...
-
-    def tell(self, record: Record) -> None:
-        """What became of it."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -207,40 +186,6 @@ class Survey:
     @cached_property
     def _attended(self) -> Attended:
         return Attended(self.worker)
-
-    def search(
-        self, label: str, searches: Sequence[Search], device: str, budget_s: float | None = None
-    ) -> None:
-        """Runs what each search asks for, one after the other, until none asks for more.
-
-        On a CPU a child may take `SHARE_OF_MEMORY` of what is available: running out ends as a refused
-        allocation, and not with the kernel killing something.
-        """
-        until = time.monotonic() + (math.inf if budget_s is None else budget_s)
-        self.crew.rest()
-        began = time.monotonic()
-        with self._bounded(device) as worker, self.progress(label) as progress:
-            for done, search in enumerate(searches):
-                while (trial := search.next()) is not None:
-                    if time.monotonic() >= until:
-                        self.journal.note(
-                            f"{len(searches) - done} searches ({label}) were cut short"
-                        )
-                        return
-                    for record in session.run(
-                        [trial], worker, self.journal, deadline_s=SEARCH_S[device]
-                    ):
-                        search.tell(record)
-                        spent = time.monotonic() - began
-                        left = spent / (done + 0.5) * (len(searches) - done - 0.5)
-                        progress(done, len(searches), record, left)
-
-    def _bounded(self, device: str) -> AbstractContextManager[Worker]:
-        """A worker whose children cannot take all memory; on CUDA the allocator sees to that."""
-        available = available_bytes()
-        if device != "cpu" or available is None:
-            return nullcontext(self.worker)
-        return Worker(self.python, memory_limit_bytes=int(SHARE_OF_MEMORY * available))
 
     def train(self, label: str, trials: Sequence[Trial]) -> list[Record]:
         """Runs trials that train a model: in turn, as one child keeps what all are compared with."""

@@ -18,6 +18,7 @@ from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
 from attnprobe.errors import UsageError
 from attnprobe.profiling import contestants, longest, questions, sweep
+from attnprobe.profiling.seek import seek
 from attnprobe.report import plots
 from attnprobe.report.compose import longest as found_longest
 from attnprobe.report.compose import reading
@@ -122,7 +123,7 @@ def profile(
         found = of.time("timing", trials, left(), questions.Further(calls, timed))
         if max_length:
             searches = longest.searches(calls, timed.backends)
-            of.search("longest sequence that fits", searches, here, left())
+            seek(of, searches, here, left())
         return found
 
     if len(python) > 1:
