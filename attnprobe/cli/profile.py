@@ -156,8 +156,10 @@ def _next(report: Report, workload: str, path: Path, swept: list[str]) -> list[s
     if wrong:
         found.append(f"attnprobe repro {path} {wrong} -o repro.py")
     if not swept:
-        field = "Mkv" if all(r.trial.case.Mq != r.trial.case.Mkv for r in report.records) else "M"
-        found.append(f"attnprobe profile {workload} --sweep {field}=512..8192")
+        cases = [record.trial.case for record in report.records]
+        field = "Mkv" if all(case.Mq != case.Mkv for case in cases) else "M"
+        values = "64..1024" if all(case.device == "cpu" for case in cases) else "512..8192"
+        found.append(f"attnprobe profile {workload} --sweep {field}={values}")
     elif not found_longest.longest(report):
         found.append(f"attnprobe profile {workload} --max-length")
     return [*found, f"attnprobe render {path} --format md"]
