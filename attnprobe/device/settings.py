@@ -27,6 +27,18 @@ def _set_autocast(enabled: tuple[bool, ...]) -> None:
         torch.set_autocast_enabled(device, on)
 
 
+def _nesting() -> int:
+    """How many autocast contexts are open: weights that were cast are kept until none is."""
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
+
+
+def _leave_autocast(wanted: int) -> None:
+    while _nesting() > wanted:
+        torch.autocast_decrement_nesting()
+    torch.clear_autocast_cache()
+
+
 def _modes() -> tuple[int, int]:
     """How many modes see every operation, and every function, of torch.
 
@@ -60,6 +72,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "the number of threads": (torch.get_num_threads, torch.set_num_threads),
     "the seed": (torch.initial_seed, torch.manual_seed),
     "autocast on cpu, cuda": (_autocast, _set_autocast),
+    "open autocast contexts": (_nesting, _leave_autocast),
     "anomaly detection": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
     "the modes that see every operation": (_modes, _pop_modes),
     "the working directory": (os.getcwd, os.chdir),

@@ -95,13 +95,13 @@ def test_all_failures_of_a_backend_together_are_bounded(
     explained: Explained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once the time is spent, nothing is tried; that is said, and where the error sits still is."""
-    monkeypatch.setattr(past, "TOTAL_S", 0.05)
     first = explained(Wobbles(), CASE).failures[0]
     assert first.hypothesis.startswith("no hypothesis fits (")
-    assert past.of("").spent_s > 0.05
+    assert past.of("").spent_s > 0.001
+    monkeypatch.setattr(past, "TOTAL_S", 0.001)
     second = explained(gradients.DqTailIsZero(), CASE).failures[0]
     assert second.hypothesis == (
-        "no hypothesis tried: explaining earlier failures of this backend took 0.05 s; "
+        "no hypothesis tried: explaining earlier failures of this backend took 0.001 s; "
         "ask about this case alone"
     )
     assert second.where.startswith("query rows 64 to 69 of 70")

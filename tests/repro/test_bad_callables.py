@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attnprobe.core.trial import Trial
-from attnprobe.device import settings
+from attnprobe.device import functions, settings
 from attnprobe.device.answer import answer
 from attnprobe.repro import wrong
 from tests.check.test_bad_callables import CASE, WRONG
@@ -24,8 +24,12 @@ def test_what_is_returned_or_changed_is_shown(name: str, tmp_path: Path):
     record = Record(trial, answer(trial, lambda phase: None))
     assert wrong(record)
     text = write(record)
-    with settings.kept():
-        shown = executed(text)
+    known = functions.now()
+    try:
+        with settings.kept():
+            shown = executed(text)
+    finally:
+        functions.restore(known)
     assert shown["status"] == 1, shown["printed"]
     kernel.write_text("from torch.nn.functional import scaled_dot_product_attention as attention\n")
     assert executed(text)["status"] == 0
