@@ -11,7 +11,7 @@ from attnprobe import profiles as shipped
 from attnprobe.cli.output import emit, next_step
 from attnprobe.errors import UsageError
 from attnprobe.workload import Workload
-from attnprobe.workload_schema import json_schema
+from attnprobe.workload.schema import json_schema
 
 
 def profiles(

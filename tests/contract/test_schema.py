@@ -11,7 +11,7 @@ from attnprobe import profiles
 from attnprobe.errors import UsageError
 from attnprobe.located_yaml import read
 from attnprobe.workload import parse
-from attnprobe.workload_schema import json_schema
+from attnprobe.workload.schema import json_schema
 
 SCHEMA = json_schema()
 

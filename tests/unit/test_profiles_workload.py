@@ -14,7 +14,7 @@ from attnprobe.core.reported import recipe
 from attnprobe.core.score import Bias
 from attnprobe.errors import UsageError
 from attnprobe.workload import MAX_CASES, Workload, parse
-from attnprobe.workload_spec import CaseSpec
+from attnprobe.workload.spec import CaseSpec
 
 CASE = "{name: a, Hq: 4, Mq: 16, K: 8}"
 

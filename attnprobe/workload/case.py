@@ -8,7 +8,7 @@ from attnprobe import lengths, masks
 from attnprobe.core.case import Case, Lengths
 from attnprobe.core.score import Bias, Score
 from attnprobe.errors import AttnprobeError
-from attnprobe.workload_spec import CaseSpec
+from attnprobe.workload.spec import CaseSpec
 
 Problem = tuple[str, str]
 """The field of the entry where it stands, empty for the entry as a whole, and the words."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from attnprobe.workload_spec import CaseSpec, FileSpec
+from attnprobe.workload.spec import CaseSpec, FileSpec
 
 
 def json_schema() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from attnprobe.core.case import Case
 from attnprobe.core.reported import Reported, recipe
-from attnprobe.workload_spec import NumberSpec, ReportedSpec
+from attnprobe.workload.spec import NumberSpec, ReportedSpec
 
 
 def reported_of(source: ReportedSpec, number: NumberSpec, cases: Sequence[Case]) -> Reported | str:

@@ -20,10 +20,10 @@ from attnprobe.core.case import Case
 from attnprobe.core.reported import Reported
 from attnprobe.errors import UsageError
 from attnprobe.located_yaml import Located, Path, read
-from attnprobe.workload_case import case_of
-from attnprobe.workload_fields import PATTERNS
-from attnprobe.workload_reported import reported_of
-from attnprobe.workload_spec import CaseSpec, FileSpec
+from attnprobe.workload.case import case_of
+from attnprobe.workload.fields import PATTERNS
+from attnprobe.workload.reported import reported_of
+from attnprobe.workload.spec import CaseSpec, FileSpec
 
 MAX_CASES = 2000
 

@@ -10,7 +10,7 @@ from attnprobe import lengths, masks
 from attnprobe.core.case import FAMILIES, LAYOUTS, MASK_FORMS, Pass, Storage
 from attnprobe.core.reported import Quantity
 from attnprobe.device import laboratory, modules
-from attnprobe.workload_fields import (
+from attnprobe.workload.fields import (
     BiasShape,
     Contestant,
     Count,
