@@ -54,8 +54,10 @@ def _powers_of_two(low: float, high: float) -> list[float]:
 def label(value: float, unit: Unit) -> str:
     """A tick's words: `1 ms`, `16 MiB`, `4096`.
 
-    >>> label(1e-4, "s"), label(2**24, "B"), label(1e13, "FLOP/s"), label(4096.0, "")
-    ('100 us', '16 MiB', '10 TFLOP/s', '4096')
+    >>> label(1e-4, "s"), label(2**24, "B"), label(1e13, "FLOP/s"), label(131072.0, "")
+    ('100 us', '16 MiB', '10 TFLOP/s', '131072')
+    >>> label(74.47272727, "")
+    '74.5'
     """
     match unit:
         case "s":
@@ -65,6 +67,6 @@ def label(value: float, unit: Unit) -> str:
         case "FLOP/s":
             text = units.rate(value)
         case _:
-            return f"{value:.10g}"
+            return f"{value:.10g}" if value == int(value) else f"{value:.3g}"
     digits, _, name = text.partition(" ")
     return f"{float(digits):g} {name}"
