@@ -141,19 +141,20 @@ probability 2 / C(40, 20) = 1.5e-11 per element."""
 def _apart(
     run: Run,
     inputs: Inputs,
+    base: Outputs,
     others: Inputs,
     names: Iterable[str],
     factor: float = 1.0,
 ) -> dict[str, Tensor]:
-    """Which elements tell two inputs apart, by quantity.
+    """Which elements tell two inputs apart, by quantity; `base` is what a run of `inputs` gave.
 
     A kernel that adds with atomics returns other bits every time, or once in a thousand launches, so
     that two launches that differ show nothing. Those that do are repeated in turn, and only elements
     count whose ranges over the repeats do not touch. The quantities of `inputs` are multiplied by
     `factor`, a power of two, first.
     """
-    one, other = run(inputs), run(others)
-    pairs = {n: (getattr(one, n), getattr(other, n)) for n in names}
+    other = run(others)
+    pairs = {n: (getattr(base, n), getattr(other, n)) for n in names}
     low_high = {
         n: (a * factor, a * factor, b, b)
         for n, (a, b) in pairs.items()
@@ -190,7 +191,7 @@ def leak(run: Run, inputs: Inputs, beyond: float = torch.nan) -> tuple[Failure, 
         beyond: NaN where the backend is told lengths and has no reason to read further; finite where
             it is told so by a mask.
     """
-    case = inputs.case
+    case, base = inputs.case, run(inputs)
     Tkv = inputs.k.shape[2]
     found: list[Failure] = []
     owned = _owned(case, inputs.k.device)
@@ -206,7 +207,7 @@ def leak(run: Run, inputs: Inputs, beyond: float = torch.nan) -> tuple[Failure, 
         touched = (allowed(case, k.device, slice(0, Tkv)) & swap[:, None, None, :]).any(-1)
         safe = (~touched & _rows(case, k.device)).expand(case.out_shape[:3])
         replaced = replace(inputs, k=k, v=v)
-        for name, moved in _apart(run, inputs, replaced, LEAKING).items():
+        for name, moved in _apart(run, inputs, base, replaced, LEAKING).items():
             differs = moved[safe]
             if bool(differs.any()):
                 which = f"keys from {cut} on" if cut else "keys beyond the lengths"
@@ -254,12 +255,13 @@ def power_of_two(run: Run, inputs: Inputs, factor: float = 4.0) -> tuple[Failure
     if inputs.case.dtype == "float16":
         return ()
     found: list[Failure] = []
+    base = run(inputs)
     larger = {"v": replace(inputs, v=factor * inputs.v)}
     if inputs.case.wants_backward:
         larger["dout"] = replace(inputs, dout=factor * inputs.dout)
     for what, scaled in larger.items():
         names = ("out",) if what == "v" else ("dq", "dk", "dv", "dbias")
-        moved = _apart(run, inputs, scaled, names, factor)
+        moved = _apart(run, inputs, base, scaled, names, factor)
         for name, differs in moved.items():
             if bool(differs.any()):
                 places = f"{int(differs.sum())} places"
