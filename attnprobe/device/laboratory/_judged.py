@@ -49,9 +49,14 @@ def renamed(found: tuple[Failure, ...], kind: str, when: str) -> tuple[Failure, 
 
 
 def hindrance(subject: Subject) -> tuple[Failure, ...] | Skipped | None:
-    """Why an experiment on gradients cannot say anything: none wanted, dropout, wrong already."""
-    if not subject.case.wants_backward:
-        return Skipped("no gradients are asked for")
+    """Why an experiment that runs a call again cannot say anything: dropout, or wrong already."""
     if subject.case.dropout_p:
         return Skipped("with dropout, two runs are not alike")
     return usual(subject) or None
+
+
+def gradient_hindrance(subject: Subject) -> tuple[Failure, ...] | Skipped | None:
+    """Why one on gradients cannot: none wanted, or as above."""
+    if not subject.case.wants_backward:
+        return Skipped("no gradients are asked for")
+    return hindrance(subject)

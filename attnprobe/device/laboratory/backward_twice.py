@@ -18,7 +18,7 @@ from attnprobe.device.subject import Subject
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """One forward, two backwards."""
-    hindrance = _judged.hindrance(subject)
+    hindrance = _judged.gradient_hindrance(subject)
     if hindrance is not None:
         return hindrance
     prepared = subject.prepare()

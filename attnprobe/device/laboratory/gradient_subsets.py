@@ -20,7 +20,7 @@ from attnprobe.device.subject import Declined, Subject
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """One forward and backward for each subset of q, k, v and bias."""
     case = subject.case
-    hindrance = _judged.hindrance(subject)
+    hindrance = _judged.gradient_hindrance(subject)
     if hindrance is not None:
         return hindrance
     truth = subject.truth

@@ -18,12 +18,10 @@ from attnprobe.device.subject import Subject
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """Two forwards, then the two backwards in reverse."""
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     case = subject.case
-    if case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
     other = make(case.edit(seed=case.seed + 1))
     prepared = subject.prepare()
     between = subject.prepare(other)

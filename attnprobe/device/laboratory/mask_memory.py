@@ -22,12 +22,10 @@ from attnprobe.device.subject import Declined, Subject
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """One launch for each form that the mask can take."""
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     case = subject.case
-    if case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
     found: list[Failure] = []
     tried = 0
     scores = (case.q_shape[0], case.Hq, case.q_shape[2], case.k_shape[2])

@@ -23,11 +23,9 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """Inputs arrive on a stream of their own, late."""
     if not subject.case.device.startswith("cuda"):
         return Skipped("there are no streams on a CPU")
-    if subject.case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     prepared = subject.prepare(own(subject.inputs))
     kept = {name: leaf.detach().clone() for name, leaf in prepared.leaves.items()}
     with torch.no_grad():

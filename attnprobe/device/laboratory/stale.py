@@ -22,11 +22,9 @@ ANY = "arbitrary(seed={}, percent=60)"
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """Other numbers at the same address, then another mask of the same shape and back."""
-    if subject.case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     return (*_other_numbers(subject), *_other_masks(subject))
 
 

@@ -23,7 +23,7 @@ from attnprobe.device.subject import Subject
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """One backward for each way to lie in memory."""
     case = subject.case
-    hindrance = _judged.hindrance(subject)
+    hindrance = _judged.gradient_hindrance(subject)
     if hindrance is not None:
         return hindrance
     found: list[Failure] = []

@@ -27,12 +27,10 @@ ROUNDS = 8
 
 def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     """The case's own inputs in one thread, other numbers in the other."""
+    hindrance = _judged.hindrance(subject)
+    if hindrance is not None:
+        return hindrance
     case = subject.case
-    if case.dropout_p:
-        return Skipped("with dropout, two runs are not alike")
-    usual = _judged.usual(subject)
-    if usual:
-        return usual
     given = (subject.inputs, make(case.edit(seed=case.seed + 1)))
     other = replace(subject, backend=subject.backend.another())
     prepared = [who.prepare(inputs) for who, inputs in zip((subject, other), given, strict=True)]
