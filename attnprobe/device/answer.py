@@ -66,7 +66,9 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
             with prepared.around():
                 found = _compare(trial, subject, prepared)
             # outside: in the context of one backend torch's own choice would be that backend
-            return _against(trial, subject, prepared, found) if trial.rival else found
+            if not trial.rival:
+                return found
+            return replace(found, versus=_versus(trial, subject, prepared, found))
         return _examine(trial.question, subject, prepared.form)
     except Declined as declined:
         return declined.refused
@@ -95,33 +97,29 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Measured:
     return Measured(prepared.form, parity, timing, seen, foreign)
 
 
-def _against(trial: Trial, subject: Subject, prepared: Prepared, found: Measured) -> Outcome:
-    """`found` with how the backend compares with its rival: only where both are right."""
+def _versus(trial: Trial, subject: Subject, prepared: Prepared, found: Measured) -> Versus:
+    """How the backend compares with its rival: only where both are right."""
     subject.announce("rival")
     other = Subject(backends.load(trial.rival), subject.inputs)
     why = _unavailable(other.backend)
     if why is not None:
-        return replace(found, versus=_withheld(trial, "; ".join(why.reasons)))
+        return _withheld(trial, "; ".join(why.reasons))
     try:
         theirs = other.prepare()
         with theirs.around():
-            judged = _verdict(
-                other, theirs, other.launch(theirs, remembered.judged(trial.case)).outputs
-            )
+            launched = other.launch(theirs, remembered.judged(trial.case))
+            judged = _verdict(other, theirs, launched.outputs)
     except Declined as declined:
-        return replace(
-            found, versus=_withheld(trial, f"refused: {'; '.join(declined.refused.reasons)}")
-        )
+        return _withheld(trial, f"refused: {'; '.join(declined.refused.reasons)}")
     except Malformed as wrong:
-        return replace(found, versus=_withheld(trial, wrong.failure.message))
+        return _withheld(trial, wrong.failure.message)
     if judged.verdict == "fail":
-        return replace(found, versus=_withheld(trial, "its result is wrong"))
+        return _withheld(trial, "its result is wrong")
     if found.parity is not None and found.parity.verdict == "fail":
-        return replace(found, versus=Versus(trial.rival, withheld=("fwd: the result is wrong",)))
+        return Versus(trial.rival, withheld=("fwd: the result is wrong",))
     subject.announce("time")
     prepares = (_copying(subject.backend), _copying(other.backend))
-    compared = versus(prepared, theirs, trial.rival, subject.inputs, trial.sampling, prepares)
-    return replace(found, versus=compared)
+    return versus(prepared, theirs, trial.rival, subject.inputs, trial.sampling, prepares)
 
 
 def _withheld(trial: Trial, why: str) -> Versus:
