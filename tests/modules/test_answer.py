@@ -8,9 +8,11 @@ import torch
 from attnprobe.core.case import Case, Lengths
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.sampling import Sampling
+from attnprobe.core.timing import Versus
 from attnprobe.core.trial import Trial
 from attnprobe.device import room
 from attnprobe.device.answer import answer
+from attnprobe.device.modules import answer as module
 from tests.modules.cases import CAUSAL, case
 
 BRIEFLY = Sampling(target_ci=0.5, budget_s=0.1)
@@ -91,6 +93,24 @@ def test_two_variants_are_compared_in_the_same_rounds() -> None:
     assert versus.rival == "separate"
     said = " ".join(versus.withheld)
     assert all(getattr(versus, f) or f in said for f in ("fwd", "bwd", "fwd_bwd"))
+
+
+def test_a_rival_is_timed_outside_the_context_of_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within the context that selects math, torch's own choice would be math, and the ratio 1."""
+    enabled: list[bool] = []
+
+    def versus(of: object, to: object, rival: str, *rest: object) -> Versus:
+        enabled.append(torch.backends.cuda.flash_sdp_enabled())
+        return Versus(rival)
+
+    monkeypatch.setattr(module, "versus", versus)
+    rival = "sdpa-default+packed"
+    outcome = answer(Trial(case("gpt-block"), "sdpa-math+packed", "compare", BRIEFLY, rival), heard)
+    assert isinstance(outcome, Measured)
+    assert outcome.versus == Versus(rival)
+    assert enabled == [True]
 
 
 def test_a_turn_is_timed_without_being_judged_again() -> None:

@@ -150,11 +150,12 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
                 return _turn(trial, mine, prepared)
             parity, first_call_s = mine.run(prepared)
             found = Measured(prepared.form, parity)
-            if trial.question == "compare":
-                return replace(found, versus=_versus(trial, mine, prepared, parity))
             if trial.question == "time":
                 return _timed(trial, mine, prepared, found, first_call_s)
+        if trial.question != "compare":
             return found
+        # outside: in the context of one variant torch's own choice would be that variant's kernel
+        return replace(found, versus=_versus(trial, mine, prepared, parity))
     except Declined as declined:
         return declined.refused
 
