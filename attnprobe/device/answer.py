@@ -86,15 +86,24 @@ def _compare(trial: Trial, subject: Subject, prepared: Prepared) -> Measured:
     subject.announce("verify")
     parity = _verdict(subject, prepared, launched.outputs)
     if trial.question != "verdict":
-        truth = remembered.truth(trial.case)
-        parity = explain(
-            parity, launched.outputs, subject.inputs, truth, subject.run, trial.backend
-        )
+        parity = _explained(parity, launched.outputs, subject, trial.backend)
     seen, foreign = _kernels(subject.backend, prepared, trial)
     timing = None
     if trial.question == "time":
         timing = _timing(trial, subject, prepared, parity, launched.first_call_s)
     return Measured(prepared.form, parity, timing, seen, foreign)
+
+
+def _explained(parity: Parity, outputs: Outputs, subject: Subject, backend: str) -> Parity:
+    """Why it failed, found out where the reference is: each hypothesis is held against one."""
+    truth, device = subject.truth, subject.case.device
+    there = subject.inputs.to(str(truth.device))
+
+    def run(inputs: Inputs) -> Outputs:
+        return subject.run(inputs.to(device)).to(truth.device)
+
+    given = outputs.to(truth.device)
+    return explain(parity, given, there, truth, run, backend)
 
 
 def _versus(trial: Trial, subject: Subject, prepared: Prepared, found: Measured) -> Versus:

@@ -6,6 +6,8 @@ and whatever is called after it in the same process would be it.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import Any
 
 import torch
@@ -20,7 +22,13 @@ Functions = dict[str, dict[str, Any]]
 
 
 def now() -> Functions:
-    """What each name stands for."""
+    """What each name stands for.
+
+    torch._dynamo is imported first, as a call that compiles or checkpoints would: it wraps
+    `torch.manual_seed`, which is no deed of the call (torch@2.13.0:torch/_dynamo/__init__.py).
+    """
+    with contextlib.suppress(Exception):  # a torch without it, or one in which it is broken
+        importlib.import_module("torch._dynamo")
     return {space: dict(vars(holder)) for space, holder in _SPACES.items()}
 
 

@@ -59,6 +59,15 @@ class Inputs:
         """What the call needs at least, its pairs counted once."""
         return cost.demand(self.case, partial(torch.arange, device=self.device))
 
+    def to(self, device: str) -> Inputs:
+        """The same values, lying in memory alike, on another device; itself where they are there."""
+        if self.device.type == torch.device(device).type:
+            return self
+        bias = None if self.bias is None else memory.elsewhere(self.bias, device)
+        q, k, v, dout = (memory.elsewhere(t, device) for t in (self.q, self.k, self.v, self.dout))
+        case = self.case.edit(device=device)
+        return replace(self, case=case, q=q, k=k, v=v, dout=dout, bias=bias)
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -76,6 +85,16 @@ class Outputs:
     dk: Tensor | None = None
     dv: Tensor | None = None
     dbias: Tensor | None = None
+
+    def to(self, device: torch.device) -> Outputs:
+        """The same numbers on another device; what is there is not copied."""
+        return Outputs(
+            self.out.to(device),
+            *(
+                None if t is None else t.to(device)
+                for t in (self.lse, self.dq, self.dk, self.dv, self.dbias)
+            ),
+        )
 
 
 @dataclass

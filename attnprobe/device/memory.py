@@ -127,3 +127,9 @@ def like_out(layout: str, dout: Tensor) -> Tensor:
     """The gradient of the output as the next layer hands it back: in the order that q has."""
     as_q = layout in ("BMHK", "packed-qkv", "kv-cache", "mixed")
     return _transposed(dout) if as_q else dout.contiguous()
+
+
+def elsewhere(x: Tensor, device: str) -> Tensor:
+    """The same memory on another device, read alike: strides, offset and what lies between included."""
+    whole = x.new_empty(0).set_(x.untyped_storage())
+    return whole.to(device).as_strided(x.shape, x.stride(), x.storage_offset())

@@ -22,8 +22,8 @@ def inputs(case: Case) -> Inputs:
 
 @lru_cache(maxsize=REMEMBERED)
 def truth(case: Case) -> reference.Reference:
-    """The reference of a case; of a long one for some queries, and what flows back from them."""
-    return reference.compute(judged(case), reference.queries(case))
+    """The reference of a case, at its home; of a long one for some queries, and what flows back."""
+    return reference.compute(judged(case).to(reference.home(case)), reference.queries(case))
 
 
 def judged(case: Case) -> Inputs:

@@ -75,7 +75,7 @@ def backends(device: str, libraries: bool) -> dict[str, Right]:
             launched as `attnprobe check` does it.
     """
     if libraries:
-        loaded = {name: registry.load(name) for name in registry.names()}
+        loaded = {name: registry.load(name) for name in registry.names() if _importable(name)}
         return {
             name: Right(
                 lambda inputs, backend=backend: Subject(backend, inputs).run(),
@@ -83,10 +83,19 @@ def backends(device: str, libraries: bool) -> dict[str, Right]:
                 empty_rows=backend.empty_rows == "zero",
             )
             for name, backend in loaded.items()
-            if not backend.compiles and not backend.claim().error
+            if not backend.compiles
         }
     own = {"simulator": Right(Simulator(), "fused", "cpu")} if device == "cpu" else {}
     return of(device) | own
+
+
+def _importable(name: str) -> bool:
+    """Whether the library is there; a claim alone may say so of one that is not."""
+    try:
+        registry.load(name).available()
+    except Exception:  # noqa: BLE001 - a broken library may raise anything
+        return False
+    return True
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Planted bugs and right implementations through `check`: who is caught, by what, and what rivals say.
 
     python tests/bench/mutation.py [--level quick|full] [--only CausalStrict] [--seeds 20] [--json FILE]
+    python tests/bench/mutation.py --right --first-seed 7 --seeds 1 --no-rivals   # one of 20 processes
 
 Runs the trials of the level in this process, case by case, so that all share a case's reference; a bug
 that `check` has caught is not asked again. Exits 1 when a bug was missed or a right one blamed.
@@ -83,10 +84,12 @@ class Row:
             self.first, self.message = f"{failure.kind}: {asked}{where}", failure.message
 
 
-def bench(rows: list[Row], workload: Workload, seeds: int = 1, rivals: bool = False) -> None:
+def bench(
+    rows: list[Row], workload: Workload, seeds: range = range(1), rivals: bool = False
+) -> None:
     """Runs every case for each seed; wrong callables see the first seed alone."""
-    for seed in range(seeds):
-        present = [row for row in rows if not (row.wrong and seed)]
+    for seed in seeds:
+        present = [row for row in rows if not (row.wrong and seed != seeds.start)]
         calls = workload.on("cpu", seed).calls
         for n, call in enumerate(calls):
             if n % 20 == 0:
@@ -178,6 +181,8 @@ def main() -> int:
     parser.add_argument("--level", default="quick")
     parser.add_argument("--only", default="", help="names that contain this; commas separate")
     parser.add_argument("--seeds", type=int, default=1, help="how many for the right ones")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--right", action="store_true", help="without the wrong ones")
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--json", default="")
     options = parser.parse_args()
@@ -185,12 +190,13 @@ def main() -> int:
     torch.set_num_threads(1)
     os.nice(5)
     asked = options.only.split(",")
-    rows = [Row(name, True) for name in catalogue.wrong()]
+    rows = [] if options.right else [Row(name, True) for name in catalogue.wrong()]
     rows += [Row(name, False) for name in catalogue.sound()]
     rows = [row for row in rows if any(word in row.name for word in asked)]
     began = time.monotonic()
     workload = profiles.load(f"check-{options.level}")
-    bench(rows, workload, options.seeds, not options.no_rivals)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    bench(rows, workload, seeds, not options.no_rivals)
     print(table(rows), summary(rows), sep="\n\n")
     print(
         f"\n{options.level}, {sum(r.trials for r in rows)} trials, {time.monotonic() - began:.0f} s"

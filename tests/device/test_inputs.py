@@ -157,3 +157,16 @@ def test_a_huge_case_says_that_it_was_drawn_on_the_device(monkeypatch: pytest.Mo
     """Its bits are not those of other devices, and nobody should think so."""
     monkeypatch.setattr(inputs, "ON_DEVICE_ABOVE", 10)
     assert make(CASE).drawn_on == CASE.device
+
+
+@pytest.mark.parametrize(
+    "layout", ["strided", "unaligned", "packed-qkv", "expanded-kv", "kv-cache"]
+)
+def test_elsewhere_memory_is_read_alike(layout: str) -> None:
+    """Explanations of a wrong stride or address need the memory itself, not the values alone."""
+    case = CASE.edit(layout=layout, Hkv=CASE.Hq)
+    k = make(case).k
+    moved = memory.elsewhere(k, "meta")
+    assert (moved.shape, moved.stride()) == (k.shape, k.stride())
+    assert moved.storage_offset() == k.storage_offset()
+    assert moved.untyped_storage().nbytes() == k.untyped_storage().nbytes()

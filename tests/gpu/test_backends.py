@@ -42,7 +42,7 @@ def test_what_runs_is_right(case: Case, name: str) -> None:
         assert isinstance(outcome, Measured)
         assert outcome.parity is not None
         assert not outcome.parity.failures, dtype
-        powerless = outcome.parity.contract == "unfused"  # which allows more than these values hold
+        powerless = outcome.parity.contract in ("unfused", "chunked")  # they allow more than 10%
         assert outcome.parity.verdict == "pass" or powerless, dtype
         assert not outcome.unexpected_kernel, dtype
 

@@ -74,7 +74,7 @@ def _limits(subject: Subject) -> dict[str, float]:
 def _distance(truth: reference.Reference, name: str, x: Tensor) -> float:
     """The norm of what differs over the norm of the truth, where rows have keys."""
     exact = getattr(truth, name)
-    error, size = x.double() - exact, exact
+    error, size = x.to(exact.device).double() - exact, exact
     if name in ("out", "dq"):
         kept = truth.has_keys[..., None].expand_as(exact)
         error, size = error[kept], size[kept]

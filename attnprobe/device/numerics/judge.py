@@ -63,7 +63,8 @@ def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str)
     levels (element, group, gain) for every quantity that both sides have.
 
     Args:
-        outputs: What the backend returned, canonical; None for what it did not.
+        outputs: What the backend returned, canonical; None for what it did not. They are moved to where
+            the reference is.
         inputs: What it was given.
         reference: `compute` of the same inputs.
         contract: One of `contracts.names()`; verdicts are relative to it.
@@ -76,6 +77,7 @@ def judge(outputs: Outputs, inputs: Inputs, reference: Reference, contract: str)
         UsageError: No such contract for the case's dtype.
     """
     held_to = contracts.get(contract, inputs.case.dtype)
+    outputs = outputs.to(reference.device)
     wrong = semantics.form(outputs, inputs)
     if any(f.kind in ("shape", "dtype") for f in wrong):
         return Parity("fail", contract, failures=wrong)
@@ -120,6 +122,7 @@ def compare(outputs: Outputs, inputs: Inputs, reference: Reference, contract: st
         contract: One of `contracts.names()`.
     """
     held_to = contracts.get(contract, inputs.case.dtype)
+    outputs = outputs.to(reference.device)
     convention, wrong = semantics.empty_rows(outputs, inputs, reference)
     failures = [*wrong, *semantics.exact_zeros(outputs, reference)]
     subjects = _subjects(outputs, inputs, reference)
@@ -135,7 +138,7 @@ def ratios(
 ) -> Tensor | None:
     """Error over its bound, element by element; inf where non-finite, None where nothing is compared."""
     held_to = contracts.get(contract, inputs.case.dtype)
-    for subject in _subjects(outputs, inputs, reference):
+    for subject in _subjects(outputs.to(reference.device), inputs, reference):
         if subject.name == name:
             allowed = subject.limits(held_to)
             error = (subject.got - allowed.truth).abs().nan_to_num(math.inf, math.inf)
@@ -164,7 +167,7 @@ def _without_truth(outputs: Outputs, inputs: Inputs, reference: Reference, contr
 
 
 def _subjects(outputs: Outputs, inputs: Inputs, reference: Reference) -> tuple[_Subject, ...]:
-    tied, found = ties(inputs), []
+    tied, found = _ties(inputs, reference), []
     for name in QUANTITIES:
         x, truth = getattr(outputs, name), getattr(reference, name)
         if x is None or truth is None:
@@ -177,6 +180,14 @@ def _subjects(outputs: Outputs, inputs: Inputs, reference: Reference) -> tuple[_
         if bool(compared.any()):
             found.append(_Subject(name, got, compared, reference, inputs, tied))
     return tuple(found)
+
+
+def _ties(inputs: Inputs, reference: Reference) -> Ties:
+    """Those of the inputs that the reference is of, counted once."""
+    known = reference.remembered.get("ties")
+    if not isinstance(known, Ties):
+        known = reference.remembered["ties"] = ties(inputs)
+    return known
 
 
 def _quantity(subject: _Subject, contract: Contract) -> tuple[Quantity, Failure | None]:

@@ -94,7 +94,8 @@ def _mean_values(inputs: Inputs, reference: Reference) -> Tensor:
     if reference.index is not None:
         return mean
     for s in inputs.case.sequences:
-        v = inputs.v[s.batch, :, s.kv_start : s.kv_start + s.Mkv].double().mean(1, keepdim=True)
+        v = inputs.v[s.batch, :, s.kv_start : s.kv_start + s.Mkv].to(mean.device)
+        v = v.double().mean(1, keepdim=True)
         there = mean[s.batch, :, s.q_start : s.q_start + s.Mq]
         there += v.repeat_interleave(inputs.case.groups, 0)
     return mean

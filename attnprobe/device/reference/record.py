@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 
@@ -96,3 +97,8 @@ class Reference:
     moments: dict[str, Moments]
     drawn: bool = False
     remembered: dict[object, object] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is, and where results are held against it."""
+        return self.out.device
