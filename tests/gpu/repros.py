@@ -1,6 +1,6 @@
 """Writes scripts of what a session found wrong, runs each, and keeps both beside a table of the results.
 
-    python tests/gpu/repros.py SESSION DIR [--python PYTHON] [--each 2] [--jobs 4]
+    python tests/gpu/repros.py SESSION DIR [--python PYTHON] [--each 2] [--jobs 4] [--only WORD ...]
 
 Of every backend and kind of failure the first trials are taken, of different cases where there are
 several. `attnprobe repro` writes each to DIR/NAME.py, made small for a few seconds first, and PYTHON
@@ -224,13 +224,15 @@ def main() -> int:
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.add_argument("--python", default="python3", help="the diagnosed Python")
     parser.add_argument("--each", type=int, default=2, help="scripts per backend and failure")
+    parser.add_argument("--only", nargs="+", default=[""], help="names that hold one of these")
     parser.add_argument("--jobs", type=int, default=max(1, min(6, (os.cpu_count() or 1) // 2)))
     parser.add_argument("--shrink", type=float, default=20.0, help="seconds to make a case smaller")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for one script")
     parser.add_argument("--total", type=float, default=540.0, help="seconds to begin scripts in")
     given = parser.parse_args()
     report = redact(sessions.load(given.session), Identity.of_this_host())
-    items, ended = kept(report.records, given.each), dict[str, Ended]()
+    found, ended = kept(report.records, given.each), dict[str, Ended]()
+    items = [item for item in found if any(word in item.name for word in given.only)]
     given.folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + given.total
     loop = Loop(given.session, given.folder, given.python, given.shrink, given.limit, until)
