@@ -13,6 +13,7 @@ from pathlib import Path
 from attnprobe import info, plan, session
 from attnprobe.core.backend_fact import BackendFact, Claim
 from attnprobe.core.cost import estimate_bytes
+from attnprobe.core.diagnosis import Subject, Suspicion
 from attnprobe.core.environment import Environment
 from attnprobe.core.report import Report
 from attnprobe.core.reported import Reported
@@ -292,6 +293,13 @@ class _Redacted(Journal):
 
     def reported(self, reported: Reported) -> None:
         super().reported(redact(Report(reported=(reported,)), self._identity).reported[0])
+
+    def subject(self, subject: Subject) -> None:
+        super().subject(redact(Report(subjects=(subject,)), self._identity).subjects[0])
+
+    def suspicion(self, suspicion: Suspicion) -> None:
+        clean = redact(Report(suspicions=(suspicion,)), self._identity).suspicions[0]
+        super().suspicion(clean)
 
     def note(self, note: str) -> None:
         super().note(redact(Report(notes=(note,)), self._identity).notes[0])

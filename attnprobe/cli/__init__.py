@@ -16,6 +16,7 @@ COMMANDS = {
     "info": "What this machine has: every backend's claim beside what a launch proved",
     "check": "Is each backend right here? Values and gradients against a float64 reference",
     "profile": "What does each backend cost? Time and memory, beside the verdict of that very case",
+    "diagnose": "Which known pitfalls is this workload in? Each proven by an experiment",
     "report": "The main job: info, a quick check and first timings in one report to paste",
     "render": "Any view of a saved session, on any machine",
     "compare": "Two sessions: what the upgrade made faster, slower, wrong or right",

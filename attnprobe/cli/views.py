@@ -16,7 +16,12 @@ FORMATS = ("text", "md", "html", "json")
 
 def document(report: Report) -> Document:
     """What the command that made this session says of it."""
-    views = {"info": compose.info, "check": compose.check, "profile": compose.profile}
+    views = {
+        "info": compose.info,
+        "check": compose.check,
+        "profile": compose.profile,
+        "diagnose": compose.diagnose,
+    }
     return views.get(report.command, compose.full)(report)
 
 

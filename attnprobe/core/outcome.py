@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from attnprobe.core.parity import Parity
@@ -22,6 +22,7 @@ class Measured:
         unexpected_kernel: Why `kernels` show that another backend ran than the one asked for.
         training: How a model learned, when the question was `training`.
         versus: How it compares with a rival, when the question was `compare`.
+        values: What a habit's demonstration saw, by name, when the question was `demonstrate`.
     """
 
     form: str
@@ -31,6 +32,7 @@ class Measured:
     unexpected_kernel: str = ""
     training: Training | None = None
     versus: Versus | None = None
+    values: dict[str, float] = field(default_factory=dict)
     kind: Literal["measured"] = "measured"
 
 

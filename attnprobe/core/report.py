@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.diagnosis import Subject, Suspicion
 from attnprobe.core.environment import Environment
 from attnprobe.core.reported import Reported
 from attnprobe.core.trial import Record
@@ -29,6 +30,8 @@ class Report:
         started: ISO 8601 time in UTC.
         seconds: Wall time of the session.
         reported: What the workload's sources measured of its cases.
+        subjects: The user's calls that `diagnose` looks into.
+        suspicions: What it suspects of them, each with its prediction, fixed before anything ran.
     """
 
     schema: str = SCHEMA
@@ -43,3 +46,5 @@ class Report:
     started: str = ""
     seconds: float = 0.0
     reported: tuple[Reported, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+    suspicions: tuple[Suspicion, ...] = ()

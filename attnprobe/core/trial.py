@@ -24,8 +24,8 @@ class Trial:
             compare: how much longer does it take than `rival`; fits: does it run at all, and with how
             much memory, right or wrong; known-bug: as check, for a published bug; verdict: as check,
             but nobody looks for an explanation; turn: a short `time` without a verdict, one of many
-            that two interpreters take; training: does a model learn with it; else an experiment of
-            `device/laboratory`.
+            that two interpreters take; training: does a model learn with it; demonstrate: what does one
+            side of a habit show; else an experiment of `device/laboratory`.
         sampling: How time is taken, where the question wants it.
         rival: The backend that `compare` times in the same rounds.
     """

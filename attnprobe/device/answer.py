@@ -11,7 +11,7 @@ from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Parity
 from attnprobe.core.timing import Timing, Versus
 from attnprobe.core.trial import Trial
-from attnprobe.device import backends, fits, laboratory, remembered, room, settings
+from attnprobe.device import backends, fits, habits, laboratory, remembered, room, settings
 from attnprobe.device.backends._claim import failed
 from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.explainer import explain
@@ -32,7 +32,7 @@ def answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     Args:
         trial: What is asked.
         announce: Called with the name of every phase that begins: prepare, forward, backward,
-            reference, verify, weigh, time, rival, training; or the experiment's name.
+            reference, verify, weigh, time, rival, training, demonstrate; or the experiment's name.
     """
     if trial.case.problems:
         return Refused("attnprobe", trial.case.problems)
@@ -45,6 +45,9 @@ def _answer(trial: Trial, announce: Callable[[str], None]) -> Outcome:
     announce("prepare")
     if case.module:
         return layers.answer(trial, announce)
+    if trial.question == "demonstrate":
+        announce("demonstrate")
+        return Measured("", values=habits.demonstrate(trial.backend, remembered.inputs(case)))
     backend = backends.load(trial.backend)
     refused = _unavailable(backend)
     if refused is None and trial.question != "fits":

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Literal
 
 from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.diagnosis import Subject, Suspicion
 from attnprobe.core.environment import Environment
 from attnprobe.core.jsonio import encode
 from attnprobe.core.report import Report
@@ -28,6 +29,8 @@ from attnprobe.session.lines import (
     NoteLine,
     RecordLine,
     ReportedLine,
+    SubjectLine,
+    SuspicionLine,
     assemble,
 )
 from attnprobe.session.reader import read
@@ -101,6 +104,16 @@ class Journal:
         """A number of the workload's sources; kept once."""
         if reported not in self.report.reported:
             self._append(ReportedLine(reported))
+
+    def subject(self, subject: Subject) -> None:
+        """A call that is looked into; kept once."""
+        if subject not in self.report.subjects:
+            self._append(SubjectLine(subject))
+
+    def suspicion(self, suspicion: Suspicion) -> None:
+        """What is suspected of it; kept once."""
+        if suspicion not in self.report.suspicions:
+            self._append(SuspicionLine(suspicion))
 
     def note(self, note: str) -> None:
         """Something that the reader must know; said once."""

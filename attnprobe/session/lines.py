@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from attnprobe.core.backend_fact import BackendFact
+from attnprobe.core.diagnosis import Subject, Suspicion
 from attnprobe.core.environment import Environment
 from attnprobe.core.report import SCHEMA, Report
 from attnprobe.core.reported import Reported
@@ -71,6 +72,22 @@ class ReportedLine:
 
 
 @dataclass(frozen=True)
+class SubjectLine:
+    """A call that is looked into."""
+
+    subject: Subject
+    type: Literal["subject"] = "subject"
+
+
+@dataclass(frozen=True)
+class SuspicionLine:
+    """What is suspected and predicted of a call, before anything ran."""
+
+    suspicion: Suspicion
+    type: Literal["suspicion"] = "suspicion"
+
+
+@dataclass(frozen=True)
 class NoteLine:
     """Something that the reader must know."""
 
@@ -90,7 +107,16 @@ class EndLine:
     type: Literal["end"] = "end"
 
 
-Line = EnvironmentLine | BackendLine | RecordLine | ReportedLine | NoteLine | EndLine
+Line = (
+    EnvironmentLine
+    | BackendLine
+    | RecordLine
+    | ReportedLine
+    | SubjectLine
+    | SuspicionLine
+    | NoteLine
+    | EndLine
+)
 
 
 def assemble(header: Header, lines: Iterable[Line]) -> Report:
@@ -99,6 +125,8 @@ def assemble(header: Header, lines: Iterable[Line]) -> Report:
     backends: dict[str, BackendFact] = {}
     records: dict[str, Record] = {}
     reported: list[Reported] = []
+    subjects: list[Subject] = []
+    suspicions: list[Suspicion] = []
     notes: list[str] = []
     seconds, complete = 0.0, False
     for line in lines:
@@ -112,6 +140,10 @@ def assemble(header: Header, lines: Iterable[Line]) -> Report:
                 records[line.record.trial.id] = line.record
             case ReportedLine():
                 reported.append(line.reported)
+            case SubjectLine():
+                subjects.append(line.subject)
+            case SuspicionLine():
+                suspicions.append(line.suspicion)
             case NoteLine():
                 notes.append(line.note)
             case EndLine():
@@ -129,4 +161,6 @@ def assemble(header: Header, lines: Iterable[Line]) -> Report:
         started=header.started,
         seconds=seconds,
         reported=tuple(dict.fromkeys(reported)),
+        subjects=tuple(dict.fromkeys(subjects)),
+        suspicions=tuple(dict.fromkeys(suspicions)),
     )

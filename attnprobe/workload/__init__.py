@@ -40,6 +40,7 @@ class Call:
         backend: What the user's code calls today; empty when it does not say.
         calls_per_step: How often one training or inference step makes this call.
         ask: What `attnprobe check` asks: check, training, and experiments of `device/laboratory`.
+        habits: What the code does around the call that no field of the case says (device/habits/).
     """
 
     case: Case
@@ -47,6 +48,7 @@ class Call:
     backend: str = ""
     calls_per_step: int = 1
     ask: tuple[str, ...] = ("check",)
+    habits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Workload:
         about: In one line, what it is.
         backends: What `profile` compares unless told otherwise: backends, variants of layers, globs.
         reported: What sources measured of these cases.
-        needs: What the user's model needs: bias_grad, lse, deterministic, dropout.
+        needs: What the user's model needs: bias_grad, lse, deterministic, dropout, compile.
         calls: All cases, grids expanded.
     """
 
@@ -177,6 +179,7 @@ class _Reader:
             n: v for n in CaseSpec.model_fields if isinstance(v := getattr(spec, n), list) and v
         }
         del grid["ask"]
+        grid.pop("habits", None)
         grid["grads"] = [tuple(spec.grads)]
         size = math.prod(len(values) for values in grid.values())
         if size > MAX_CASES:
@@ -186,7 +189,12 @@ class _Reader:
             found = case_of(dict(zip(grid, values, strict=True)), spec)
             if isinstance(found, Case):
                 yield Call(
-                    found, spec.source, spec.backend or "", spec.calls_per_step, tuple(spec.ask)
+                    found,
+                    spec.source,
+                    spec.backend or "",
+                    spec.calls_per_step,
+                    tuple(spec.ask),
+                    tuple(spec.habits),
                 )
                 continue
             for where, text in found:

@@ -10,6 +10,7 @@ from attnprobe import lengths, masks
 from attnprobe.core.case import FAMILIES, LAYOUTS, MASK_FORMS, Pass, Storage
 from attnprobe.core.reported import Quantity
 from attnprobe.device import laboratory, modules
+from attnprobe.device.habits import names as habit_names
 from attnprobe.workload.fields import (
     BiasShape,
     Contestant,
@@ -102,6 +103,9 @@ class CaseSpec(_Strict):
     ] = ["check"]
     source: str = Field("", description="Where this shape is from, if not where the others are.")
     backend: Contestant | None = Field(None, description="What the user's code calls today.")
+    habits: Annotated[
+        list[Annotated[str, OneOf(habit_names())]], BeforeValidator(listed), OrAlone()
+    ] = Field([], description="What the code does around the call (`attnprobe explain --habits`).")
     calls_per_step: Count = Field(1, description="Calls in one step of the model.")
 
 
@@ -112,6 +116,7 @@ class NeedsSpec(_Strict):
     lse: bool = Field(False, description="The log-sum-exp.")
     deterministic: bool = Field(False, description="The same bits every time.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Its dropout.")
+    compile: bool = Field(False, description="The call stands inside torch.compile.")
 
 
 class NumberSpec(_Strict):

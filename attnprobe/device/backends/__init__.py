@@ -2,7 +2,8 @@
 
 `backends/sdpa_flash.py` holds one instance named `BACKEND` and is spelled `sdpa-flash`. Other packages
 add backends through the entry-point group `attnprobe.backends`; a user adds a callable by naming it,
-`FILE.py:FUNC` or `package.module:FUNC`.
+`FILE.py:FUNC` or `package.module:FUNC`. `written/HABIT` and `mended/HABIT` are the sides of a habit
+(device/habits/): they answer trials as backends do and are listed nowhere.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
+from attnprobe.device import habits
 from attnprobe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def load(name: str) -> Backend:
         from attnprobe.device.backends._user import UserCallable
 
         return UserCallable.load(name)
+    if habits.is_side(name):
+        return habits.load(name)
     file = name.replace("-", "_")
     if name in names() and name not in _outsiders():
         backend: Backend = importlib.import_module(f"{__name__}.{file}").BACKEND

@@ -9,6 +9,7 @@ from attnprobe.report.compose.conditions import conditions, reproduce
 from attnprobe.report.compose.costs import costs
 from attnprobe.report.compose.environment import environment
 from attnprobe.report.compose.figures import figures, pictures
+from attnprobe.report.compose.findings import findings
 from attnprobe.report.compose.how_timed import how_timed
 from attnprobe.report.compose.known_bugs import bugs
 from attnprobe.report.compose.parity import parity
@@ -21,7 +22,7 @@ from attnprobe.report.compose.timing import timing
 from attnprobe.report.compose.training import trainings
 from attnprobe.report.document import Document, Heading
 
-__all__ = ["check", "figures", "full", "info", "profile"]
+__all__ = ["check", "diagnose", "figures", "full", "info", "profile"]
 
 
 def info(report: Report) -> Document:
@@ -51,6 +52,11 @@ def check(report: Report) -> Document:
             *refusals(report.records),
         )
     )
+
+
+def diagnose(report: Report) -> Document:
+    """Every pitfall: confirmed, refuted, undecided."""
+    return Document((Heading("attnprobe diagnose", 1), *findings(report)))
 
 
 def full(report: Report) -> Document:

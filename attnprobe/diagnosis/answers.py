@@ -1,0 +1,123 @@
+"""What the trials of one arm say: its time, its peak, whether it is right, whether it runs at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from attnprobe.core.case import Case
+from attnprobe.core.diagnosis import Arm
+from attnprobe.core.outcome import (
+    Crashed,
+    Measured,
+    Outcome,
+    OutOfMemory,
+    Raised,
+    Refused,
+    TimedOut,
+)
+from attnprobe.core.parity import Parity
+from attnprobe.core.timing import Duration, Timing
+from attnprobe.core.trial import Record
+
+OF_AN_ARM = ("time", "check", "fits", "demonstrate")
+"""Questions that say something of an arm by itself."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The outcomes of one arm, by question.
+
+    Args:
+        arm: Whose.
+        outcomes: What was heard.
+    """
+
+    arm: Arm
+    outcomes: Mapping[str, Outcome]
+
+    @property
+    def measured(self) -> Iterator[Measured]:
+        """Those that ran."""
+        return (o for o in self.outcomes.values() if isinstance(o, Measured))
+
+    @property
+    def parity(self) -> Parity | None:
+        """Whether it is right, if anybody asked."""
+        return next((m.parity for m in self.measured if m.parity is not None), None)
+
+    @property
+    def timing(self) -> Timing | None:
+        """What it costs, if anybody asked."""
+        found = self.outcomes.get("time")
+        return found.timing if isinstance(found, Measured) else None
+
+    @property
+    def pace(self) -> Duration | None:
+        """Time per call of the case's passes, as a loop of such calls takes it."""
+        return pace(self.timing, self.arm.case) if self.timing else None
+
+    @property
+    def peak(self) -> int | None:
+        """Peak memory over the inputs in bytes."""
+        peaks = (m.timing.peak_bytes for m in self.measured if m.timing is not None)
+        return next((peak for peak in peaks if peak is not None), None)
+
+    @property
+    def kernels(self) -> str:
+        """Form and kernels as one text."""
+        return " ".join(part for m in self.measured for part in (m.form, *m.kernels))
+
+    @property
+    def trouble(self) -> str:
+        """Why it did not run; empty when it did, or was not asked."""
+        return next((words(o) for o in self.outcomes.values() if not isinstance(o, Measured)), "")
+
+    @property
+    def wrong(self) -> str:
+        """What is wrong with its numbers, the explanation where there is one; empty when nothing is."""
+        if self.parity is None or self.parity.verdict != "fail":
+            return ""
+        said = (f.hypothesis if f.is_explained else f.message for f in self.parity.failures)
+        return next(said, "accuracy")
+
+
+def answers(arm: Arm, records: Mapping[str, Record]) -> Answers:
+    """What the session heard of an arm, however its time was sampled."""
+    return Answers(arm, {r.trial.question: r.outcome for r in _of(arm, records.values())})
+
+
+def _of(arm: Arm, records: Iterable[Record]) -> Iterator[Record]:
+    for record in records:
+        trial = record.trial
+        if trial.backend != arm.backend or trial.question not in OF_AN_ARM:
+            continue
+        if trial.case == arm.case and not trial.rival:
+            yield record
+
+
+def pace(timing: Timing, case: Case) -> Duration | None:
+    """The duration of the case's passes; stretched to the host's time where launching sets the pace."""
+    by_pass = {"fwd": timing.fwd_s, "bwd": timing.bwd_s, "fwd+bwd": timing.fwd_bwd_s}
+    found = by_pass[case.passes]
+    if found is None or not found.launch_bound or found.wall_s is None or found.median <= 0:
+        return found
+    stretch = found.wall_s / found.median
+    return replace(found, median=found.wall_s, low=found.low * stretch, high=found.high * stretch)
+
+
+def words(outcome: Outcome) -> str:
+    """Why an outcome is no measurement, in a clause."""
+    match outcome:
+        case Measured():
+            return ""
+        case Refused(by=by, reasons=reasons):
+            return f"refused by {by}: {'; '.join(reasons)}"
+        case Raised(type=kind, message=message, phase=phase):
+            return f"{kind} in {phase}: {message.splitlines()[0] if message else ''}"
+        case Crashed(signal=signal, exit_code=code, phase=phase):
+            return f"the process died in {phase} ({signal or f'exit {code}'})"
+        case TimedOut(limit_s=limit, phase=phase):
+            return f"no answer within {limit:g} s ({phase})"
+        case OutOfMemory(phase=phase):
+            return f"out of memory in {phase}"
