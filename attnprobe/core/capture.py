@@ -27,12 +27,16 @@ MaskKind = Literal[
     "block-diagonal",
     "prefix",
     "chunked",
+    "dilated",
+    "sinks",
+    "mixed",
     "arbitrary",
     "empty",
     "unknown",
 ]
 """Which pairs a mask allows, in one word. `none`: there is no mask; `all-true`: there is one, and it
-forbids nothing; `empty`: it forbids everything; `unknown`: nobody looked, and `note` says why."""
+forbids nothing; `mixed`: planes differ, and each has a word of its own; `empty`: it forbids everything;
+`unknown`: nobody looked, and `note` says why."""
 
 ValuesKind = Literal["", "alibi", "relative", "dense"]
 """What a float mask adds where it allows: nothing, a slope along the keys, f(j - i), other."""
@@ -80,10 +84,20 @@ class CapturedMask:
             says nothing about it. At most 512 are kept.
         padding_left: Masked keys before the first allowed one in each sequence, where that is where
             padding lies; empty without.
+        queries: Queries that each sequence really has, where the others may attend no key; else empty.
+        queries_before: The number of the first of them, where that is not 0 for all; else empty.
+        documents: (first query, queries, first key, keys) of each document in each batch element, for
+            sequences that lie one behind the other; `mask` holds within each of them.
+        holes: Whether the keys that a sequence has do not follow each other; `lengths` counts them.
+        parts: What the planes of a `mixed` mask are.
         fraction_masked: Share of pairs that are forbidden; None where nobody counted.
         empty_rows: Queries that may attend no key, summed over planes; None where nobody counted.
         has_nan: Whether a float mask holds NaN.
+        forbidding: Least and largest value that forbids in a float mask: (-inf, -inf), (-1e9, -1e9);
+            empty where none does.
         values: What a float mask adds where it allows.
+        values_dims: The dims along which these values really differ, `1,H,M,N`; empty where they are
+            all the same.
         slopes: Slopes per head of an ALiBi mask, as far as 64.
         requires_grad: Whether its gradient is wanted.
         exact: False when it was too large to be looked at as a whole and parts were sampled.
@@ -98,10 +112,17 @@ class CapturedMask:
     broadcast: str = ""
     lengths: tuple[int, ...] = ()
     padding_left: tuple[int, ...] = ()
+    queries: tuple[int, ...] = ()
+    queries_before: tuple[int, ...] = ()
+    documents: tuple[tuple[tuple[int, int, int, int], ...], ...] = ()
+    holes: bool = False
+    parts: tuple[str, ...] = ()
     fraction_masked: float | None = None
     empty_rows: int | None = None
     has_nan: bool = False
+    forbidding: tuple[float, ...] = ()
     values: ValuesKind = ""
+    values_dims: str = ""
     slopes: tuple[float, ...] = ()
     requires_grad: bool = False
     exact: bool = True

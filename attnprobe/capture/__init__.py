@@ -1,0 +1,1 @@
+"""What a user's own script asks of attention: seen, recognised, replayed."""
