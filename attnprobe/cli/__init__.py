@@ -18,6 +18,7 @@ COMMANDS = {
     "profile": "What does each backend cost? Time and memory, beside the verdict of that very case",
     "diagnose": "Which known pitfalls is this workload in? Each proven by an experiment",
     "report": "The main job: info, a quick check and first timings in one report to paste",
+    "explain": "The page of a pitfall: what happens, why, how it is proven, the fix",
     "render": "Any view of a saved session, on any machine",
     "compare": "Two sessions: what the upgrade made faster, slower, wrong or right",
     "repro": "One trial as a standalone script, as small as it can be",

@@ -32,6 +32,7 @@ def text(report: Report, form: str) -> str:
             "info": json_view.info,
             "check": json_view.check,
             "profile": json_view.profile,
+            "diagnose": json_view.diagnose,
         }
         return json_view.dumps(views.get(report.command, json_view.full)(report))
     return written(document(report), form, f"attnprobe {report.command}")

@@ -242,3 +242,46 @@ class Finding:
     saves_bytes: int | None = None
     remedy: Remedy | None = None
     trials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A backend that is not advised, and why.
+
+    Args:
+        backend: Who.
+        why: In a clause.
+    """
+
+    backend: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Best:
+    """The fastest backend that is right for a call on this machine, and gives what the model needs.
+
+    Args:
+        subject: The call.
+        backend: Who; empty where none is right.
+        form: How the mask reaches it.
+        now_s: Seconds per call as the code makes it today; None where that is not known.
+        best_s: Seconds per call with `backend`.
+        speedup: now over best, with its interval; None where now is not known, or where the code calls
+            `backend` already and nothing was compared.
+        saves_bytes: Peak memory that is saved; None where that is not known.
+        now_is: What is wrong with the call as it is; empty when nothing is.
+        passed: Who is not advised, and why, the fastest first.
+        unasked: Needs that no experiment was run for, in words.
+    """
+
+    subject: Subject
+    backend: str
+    form: str = ""
+    now_s: float | None = None
+    best_s: float | None = None
+    speedup: Effect | None = None
+    saves_bytes: int | None = None
+    now_is: str = ""
+    passed: tuple[Passed, ...] = ()
+    unasked: tuple[str, ...] = ()

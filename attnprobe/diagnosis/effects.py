@@ -49,10 +49,10 @@ def _time(treatment: Answers, control: Answers, in_turns: Ratio | None) -> Found
         return _untimed(treatment, control, lambda side: side.pace is None)
     if in_turns is not None:
         return Effect(in_turns.low, in_turns.median, in_turns.high, there.median, here.median)
-    return _quotient(there, here)
+    return quotient(there, here)
 
 
-def _quotient(there: Duration, here: Duration) -> Found:
+def quotient(there: Duration, here: Duration) -> Found:
     """Of two medians: the interval that holds whatever lies in both of theirs."""
     if min(here.low, there.low) <= 0:
         return "the clock does not resolve it"

@@ -22,6 +22,8 @@ from attnprobe.core.trial import Record
 from attnprobe.diagnosis.answers import Answers, answers
 from attnprobe.diagnosis.effects import effect
 
+UNRUN = "its experiment was not run"
+
 _ORDER: tuple[Verdict, ...] = ("confirmed", "inconclusive", "refuted", "would_test")
 
 
@@ -50,7 +52,7 @@ def judge(suspicion: Suspicion, records: Mapping[str, Record]) -> Finding:
     )
     ids = _ids(experiment, records)
     if not treatment.outcomes and not control.outcomes:
-        return Finding(suspicion, "would_test", "its experiment was not run")
+        return Finding(suspicion, "would_test", UNRUN)
     seen = effect(prediction, treatment, control, _in_turns(experiment, records))
     if isinstance(seen, str):
         return Finding(suspicion, "inconclusive", seen, trials=ids)

@@ -2,7 +2,7 @@
 
 from attnprobe.info.backends import backend_facts
 from attnprobe.info.child import Child, claims
-from attnprobe.info.environment import collect, device, warned
+from attnprobe.info.environment import collect, device, on_disk, warned
 from attnprobe.info.launches import launch_cases, prove
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "collect",
     "device",
     "launch_cases",
+    "on_disk",
     "prove",
     "warned",
 ]

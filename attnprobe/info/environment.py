@@ -18,6 +18,28 @@ from attnprobe.probe import libraries, nvml, packages, system
 from attnprobe.remedies import warnings
 
 
+def on_disk(python: str | None = None) -> Environment:
+    """What can be had in a tenth of a second and without a child: distributions, driver, GPUs.
+
+    Args:
+        python: The diagnosed interpreter; None is the one that runs attnprobe.
+    """
+    installed, seen = packages.installed(python), nvml.read()
+    return Environment(
+        attnprobe=__version__,
+        python=installed.python,
+        os=system.operating_system(),
+        cpu=system.cpu(),
+        cores=system.cores(),
+        driver=seen.driver,
+        cuda_driver=seen.cuda_driver,
+        gpus=seen.gpus,
+        packages=installed.packages,
+        variables=system.variables(os.environ),
+        gaps=(*installed.gaps, *seen.gaps, "torch was not started"),
+    )
+
+
 def collect(child: Child, python: str | None = None) -> Environment:
     """Everything that can be found out; what cannot is a gap with its reason. Never raises for that.
 

@@ -8,10 +8,12 @@ records, never torch.
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from difflib import get_close_matches
 from functools import cache
 from inspect import cleandoc
+from pathlib import Path
 from types import ModuleType
 
 from attnprobe.diagnosis.rule import Pitfall
@@ -43,6 +45,23 @@ def page(name: str) -> str:
 def title(name: str) -> str:
     """The first line of its page."""
     return page(name).partition("\n")[0].rstrip(".")
+
+
+def measured(name: str) -> tuple[str, ...]:
+    """What its pair showed on real machines: one line for each, from `measured.json`."""
+    rows = _measured().get(name, [])
+    return tuple(
+        f"{row['machine']}, {row['date']}: predicted {row['predicted']}; "
+        f"{row['verdict']}: {row['seen']}"
+        for row in rows
+    )
+
+
+@cache
+def _measured() -> dict[str, list[dict[str, str]]]:
+    path = Path(__file__).with_name("measured.json")
+    found: dict[str, list[dict[str, str]]] = json.loads(path.read_text()) if path.exists() else {}
+    return found
 
 
 def find(asked: str) -> str:

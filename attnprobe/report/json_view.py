@@ -12,6 +12,7 @@ from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import OUTCOME_KINDS, Measured
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
+from attnprobe.report import json_diagnose
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.costs import costs
 from attnprobe.report.compose.longest import longest
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 
 _CHECK = ("summary", "trials", "training", "known_bugs")
 _PROFILE = ("trials", "scaling", "crossovers", "max_length", "reported")
+_DIAGNOSE = ("findings", "best")
 _BAD_ENDS = tuple(kind for kind in OUTCOME_KINDS if kind != "measured")
 
 
@@ -55,12 +57,22 @@ def profile(report: Report) -> Json:
     }
 
 
+def diagnose(report: Report) -> Json:
+    """Every finding, and the fastest right backend of every call."""
+    return {
+        **_head(report),
+        "findings": json_diagnose.findings(report),
+        "best": json_diagnose.best(report),
+    }
+
+
 def full(report: Report) -> Json:
     """All of it in one document."""
     return {
         **info(report),
         "check": {k: v for k, v in check(report).items() if k in _CHECK},
         "profile": {k: v for k, v in profile(report).items() if k in _PROFILE},
+        "diagnose": {k: v for k, v in diagnose(report).items() if k in _DIAGNOSE},
     }
 
 

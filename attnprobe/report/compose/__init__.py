@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnprobe.core.report import Report
+from attnprobe.report.compose.advice import advice
 from attnprobe.report.compose.backends import backends
 from attnprobe.report.compose.broken import broken, rerouted
 from attnprobe.report.compose.conditions import conditions, reproduce
@@ -20,7 +21,7 @@ from attnprobe.report.compose.reported import reported
 from attnprobe.report.compose.summary import summary
 from attnprobe.report.compose.timing import timing
 from attnprobe.report.compose.training import trainings
-from attnprobe.report.document import Document, Heading
+from attnprobe.report.document import Document, Heading, Note, line
 
 __all__ = ["check", "diagnose", "figures", "full", "info", "profile"]
 
@@ -56,7 +57,15 @@ def check(report: Report) -> Document:
 
 def diagnose(report: Report) -> Document:
     """Every pitfall: confirmed, refuted, undecided."""
-    return Document((Heading("attnprobe diagnose", 1), *findings(report)))
+    return Document(
+        (
+            Heading("attnprobe diagnose", 1),
+            *(Note("warning", line(note)) for note in report.notes),
+            *findings(report),
+            *advice(report),
+            *(conditions(report) if report.records else ()),
+        )
+    )
 
 
 def full(report: Report) -> Document:

@@ -2,24 +2,232 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attnprobe import diagnosis
+from attnprobe.core import units
+from attnprobe.core.diagnosis import Finding, Verdict
 from attnprobe.core.report import Report
-from attnprobe.report.document import Block, Column, Heading, Table, code, line
+from attnprobe.diagnosis.judge import UNRUN, span
+from attnprobe.report import plain
+from attnprobe.report.compose import reading
+from attnprobe.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Column,
+    Folded,
+    Heading,
+    Inline,
+    Note,
+    Paragraph,
+    Span,
+    Table,
+    Tone,
+    code,
+    line,
+)
+
+SEVERITY: dict[str, Tone] = {"critical": "bad", "high": "bad", "medium": "weak", "low": "muted"}
 
 
 def findings(report: Report) -> tuple[Block, ...]:
-    """All findings in one table."""
+    """Confirmed ones in full, the others folded by verdict; nothing where nothing was looked into."""
+    if not report.subjects:
+        return ()
     found = diagnosis.findings(report)
-    rows = tuple(
-        (
-            line(code(f.suspicion.code), f" {f.suspicion.name}"),
-            line(f.verdict),
-            line(f.suspicion.subject.where),
-            line(f.reason),
+    by_verdict = reading.grouped(found, lambda finding: finding.verdict)
+    confirmed = by_verdict.get("confirmed", [])
+    blocks: list[Block] = [Heading("Findings", 2), _verdict(report, by_verdict)]
+    if confirmed:
+        blocks.append(_table(confirmed))
+    for same in reading.grouped(confirmed, lambda finding: finding.suspicion.code).values():
+        blocks += _in_full(same)
+    undecided = by_verdict.get("inconclusive", [])
+    refuted = by_verdict.get("refuted", [])
+    untested = by_verdict.get("would_test", [])
+    if undecided:
+        blocks.append(Folded(_count("Undecided", undecided), (_reasons(undecided),)))
+    if refuted:
+        blocks.append(
+            Folded(_count("Suspected, tested and refuted", refuted), (_reasons(refuted),))
         )
-        for f in found
-    )
+    if untested:
+        title = "Would be tested" if len(untested) == len(found) else "Not tested"
+        blocks.append(Folded(_count(title, untested), (_predictions(untested),)))
+    return tuple(blocks)
+
+
+def _count(title: str, found: Sequence[Finding]) -> str:
+    return f"{title}: {len(found)}"
+
+
+def _verdict(report: Report, by_verdict: dict[Verdict, list[Finding]]) -> Note:
+    counts = {verdict: len(found) for verdict, found in by_verdict.items()}
+    calls = units.counted(len(report.subjects), "call")
+    if not counts:
+        return Note("good", line(f"Nothing is suspected of {calls}."))
+    confirmed = by_verdict.get("confirmed", [])
+    parts = [
+        f"{counts[verdict]} {word}"
+        for verdict, word in (
+            ("confirmed", "confirmed"),
+            ("inconclusive", "undecided"),
+            ("refuted", "refuted"),
+            ("would_test", "not tested"),
+        )
+        if verdict in counts
+    ]
+    said = f"{units.counted(sum(counts.values()), 'suspicion')} about {calls}: {', '.join(parts)}."
+    if not confirmed:
+        return Note("note" if "would_test" in counts else "good", line(said))
+    codes = len({finding.suspicion.code for finding in confirmed})
+    return Note("wrong", line(f"{units.counted(codes, 'pitfall')} proven here. {said}"))
+
+
+def _table(found: Sequence[Finding]) -> Table:
+    names = ("", "pitfall", "where", "seen", "saves a step", "memory")
+    right = ("saves a step", "memory")
+    columns = tuple(Column(name, "right" if name in right else "left") for name in names)
+    return Table(columns, tuple(map(_row, found)))
+
+
+def _row(finding: Finding) -> tuple[Inline, ...]:
+    suspicion = finding.suspicion
     return (
-        Heading("Findings", 2),
-        Table(tuple(map(Column, ("pitfall", "verdict", "where", "seen"))), rows),
+        line(Span(suspicion.code, SEVERITY[suspicion.severity], code=True)),
+        line(suspicion.name),
+        line(suspicion.subject.where),
+        line(_brief(finding)),
+        line(_saved_s(finding)),
+        line(_saved_bytes(finding)),
+    )
+
+
+def _brief(finding: Finding) -> str:
+    prediction, effect = finding.suspicion.prediction, finding.effect
+    if prediction is None or effect is None:
+        return finding.reason
+    match prediction.quantity:
+        case "wrong":
+            return "wrong result"
+        case "refused":
+            return "does not run"
+        case "time" | "memory" | "first-call":
+            return f"{units.factor(effect.median)} {prediction.quantity}"
+        case "kernel":
+            return effect.words
+        case "value":
+            return f"{prediction.of} = {units.number(effect.median)}"
+
+
+def _saved_s(finding: Finding) -> str:
+    saved = finding.saves_s
+    return units.seconds(saved) if saved is not None and saved > 0 else "-"
+
+
+def _saved_bytes(finding: Finding) -> str:
+    saved = finding.saves_bytes
+    return units.size(saved) if saved is not None and saved > 0 else "-"
+
+
+def _in_full(same: Sequence[Finding]) -> list[Block]:
+    """One pitfall: what happens, the evidence of each call, the fix as code, its own measurement."""
+    suspicion = same[0].suspicion
+    blocks: list[Block] = [
+        Heading(f"{suspicion.code} ({suspicion.severity}) {suspicion.title}", 3),
+        Bullets(tuple(map(_evidence, same))),
+        Paragraph(line("Fix:")),
+        Code(suspicion.fix, "python"),
+    ]
+    remedies = tuple(line(_remedied(finding)) for finding in same if finding.remedy is not None)
+    if remedies:
+        blocks.append(Bullets(tuple(dict.fromkeys(remedies))))
+    page = line("More: ", code(f"attnprobe explain {suspicion.code}"), "; ")
+    blocks.append(Paragraph((*page, Span(", ".join(suspicion.references), "muted"))))
+    return blocks
+
+
+def _evidence(finding: Finding) -> Inline:
+    suspicion = finding.suspicion
+    return line(code(suspicion.subject.where), f": {suspicion.why}. {evidence(finding)}")
+
+
+def evidence(finding: Finding) -> str:
+    """`predicted 5-20x, measured 15.4x [15.1, 15.6], 0.955 ms -> 0.062 ms`."""
+    prediction, effect = finding.suspicion.prediction, finding.effect
+    if prediction is None or effect is None:
+        return finding.reason
+    predicted = f"Predicted {_predicted(finding)}"
+    match prediction.quantity:
+        case "time" | "first-call":
+            numbers = _arrow(effect.treatment, effect.control, units.seconds)
+        case "memory":
+            numbers = _arrow(effect.treatment, effect.control, units.size)
+        case _:
+            return f"{predicted}; seen: {finding.reason}"
+    low, high = units.factor(effect.low), units.factor(effect.high)
+    interval = f" [{low}, {high}]" if effect.low != effect.high else ""
+    more = " (more than predicted)" if effect.low > prediction.high else ""
+    return f"{predicted}, measured {units.factor(effect.median)}{interval}{more}{numbers}"
+
+
+def _predicted(finding: Finding) -> str:
+    prediction = finding.suspicion.prediction
+    assert prediction is not None  # its callers have looked
+    words = {
+        "wrong": "a wrong result",
+        "refused": "that it does not run",
+        "kernel": f"kernels like {prediction.of}",
+        "value": f"{prediction.of} of {span(prediction)}",
+    }
+    said = words.get(prediction.quantity, f"{span(prediction)} {prediction.quantity}")
+    return f"{said} ({prediction.because})"
+
+
+def _arrow(before: float | None, after: float | None, unit: object) -> str:
+    if before is None or after is None or not callable(unit):
+        return ""
+    return f", {unit(before)} -> {unit(after)}"
+
+
+def _remedied(finding: Finding) -> str:
+    remedy = finding.remedy
+    assert remedy is not None  # its caller has looked
+    verified = {True: "run here", False: "NOT a fix here", None: "not run"}[remedy.verified]
+    return f"{finding.suspicion.subject.where}: the fix was {verified}: {remedy.words}"
+
+
+def _reasons(found: Sequence[Finding]) -> Bullets:
+    return Bullets(
+        tuple(
+            (
+                *_named(f),
+                Span(evidence(f) if f.verdict == "refuted" else plain.short(f.reason, 300)),
+            )
+            for f in found
+        )
+    )
+
+
+def _predictions(found: Sequence[Finding]) -> Bullets:
+    return Bullets(
+        tuple(
+            (
+                *_named(f),
+                Span(f"{f.suspicion.why}. "),
+                Span(f"Predicted {_predicted(f)}. " if f.suspicion.prediction else ""),
+                Span(f.reason if f.reason != UNRUN else "", "muted"),
+            )
+            for f in found
+        )
+    )
+
+
+def _named(finding: Finding) -> Inline:
+    suspicion = finding.suspicion
+    tone = SEVERITY[suspicion.severity]
+    return line(
+        Span(suspicion.code, tone, code=True),
+        f" {suspicion.name} ({suspicion.severity}), {suspicion.subject.where}: ",
     )

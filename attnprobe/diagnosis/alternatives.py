@@ -1,0 +1,192 @@
+"""Who else could make the call: the trials that find the fastest right backend, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from attnprobe.core.case import Case
+from attnprobe.core.diagnosis import Arm, Best, Effect, Passed, Subject
+from attnprobe.core.outcome import Measured
+from attnprobe.core.report import Report
+from attnprobe.core.timing import Ratio
+from attnprobe.core.trial import Record, Trial
+from attnprobe.device import backends
+from attnprobe.diagnosis.answers import Answers, answers, words
+from attnprobe.diagnosis.effects import quotient
+from attnprobe.diagnosis.questions import sampling, timing
+
+COMPILED, DETERMINISM = "compiled-caller", "determinism"
+"""Experiments of the laboratory that a need asks for."""
+
+FIRST = (
+    "sdpa-default",
+    "sdpa-flash",
+    "sdpa-cudnn",
+    "xformers-default",
+    "sdpa-mem-efficient",
+    "flash-attn-*",
+    "sdpa-fa*",
+    "xformers-*",
+    "varlen",
+    "njt",
+)
+"""Fused kernels in the order in which they are tried; the others follow while there is time."""
+
+
+def wanted(subject: Subject) -> Case:
+    """The call as the model needs it, the mask said as each backend likes it."""
+    case, needs = subject.case, subject.needs
+    score = case.score
+    if needs.bias_grad and score.bias is not None:
+        score = replace(score, bias=replace(score.bias, requires_grad=True))
+    dropout = max(case.dropout_p, needs.dropout)
+    return case.edit(mask_form="best", score=score, dropout_p=dropout)
+
+
+def today(subject: Subject) -> Arm:
+    """The call as the code makes it; its first habit stands for all of them."""
+    if subject.habits:
+        return Arm(subject.case, f"written/{subject.habits[0]}")
+    return Arm(subject.case, subject.backend)
+
+
+def candidates(usable: Iterable[str]) -> list[str]:
+    """Backends in the order in which they are tried.
+
+    Args:
+        usable: Those that can be imported.
+    """
+    left = list(usable)
+    first = [name for name in backends.match(FIRST) if name in left]
+    ordered = sorted(first, key=_place)
+    return [*ordered, *(name for name in left if name not in first)]
+
+
+def _place(name: str) -> int:
+    return next(n for n, pattern in enumerate(FIRST) if name in backends.match([pattern]))
+
+
+def timings(subjects: Iterable[Subject], usable: Sequence[str]) -> list[Trial]:
+    """Every call timed as it is, and with every candidate."""
+    return [
+        timing(arm)
+        for subject in subjects
+        for arm in (
+            today(subject),
+            *(Arm(wanted(subject), name) for name in candidates(usable)),
+        )
+    ]
+
+
+def further(report: Report) -> list[Trial]:
+    """What the advice still needs to know: what the model needs of it, and how much faster it is."""
+    records = {record.trial.id: record for record in report.records}
+    found: list[Trial] = []
+    for subject in report.subjects:
+        advice = _best(subject, records)
+        if not advice.backend:
+            continue
+        case, now = wanted(subject), today(subject)
+        found += [Trial(case, advice.backend, question) for question in _asks(subject)]
+        if now.case == case and now.backend != advice.backend and not advice.now_is:
+            found.append(Trial(case, now.backend, "compare", sampling(case), advice.backend))
+    return [trial for trial in found if trial.id not in records]
+
+
+def best(report: Report) -> tuple[Best, ...]:
+    """The advice for every call of a session."""
+    records = {record.trial.id: record for record in report.records}
+    return tuple(_best(subject, records) for subject in report.subjects)
+
+
+def _best(subject: Subject, records: Mapping[str, Record]) -> Best:
+    case = wanted(subject)
+    timed = [
+        found
+        for name in backends.names()
+        if (found := answers(Arm(case, name), records)).outcomes.get("time") is not None
+    ]
+    timed.sort(key=lambda a: a.pace.median if a.pace else float("inf"))
+    passed: list[Passed] = []
+    for found in timed:
+        why = _unfit(subject, found, records)
+        if not why:
+            return _advice(subject, found, records, tuple(passed))
+        passed.append(Passed(found.arm.backend, why))
+    now = answers(today(subject), records)
+    return Best(subject, "", now_is=now.trouble or now.wrong, passed=tuple(passed))
+
+
+def _unfit(subject: Subject, found: Answers, records: Mapping[str, Record]) -> str:
+    """Why a backend is not advised; empty when it may be."""
+    if found.trouble:
+        return found.trouble
+    if found.wrong:
+        return f"wrong here: {found.wrong}"
+    if found.pace is None:
+        return "; ".join(found.timing.withheld) if found.timing else "not timed"
+    if subject.needs.lse and (found.parity is None or "lse" not in found.parity.quantities):
+        return "gives no log-sum-exp here"
+    for question in _asks(subject):
+        record = records.get(Trial(found.arm.case, found.arm.backend, question).id)
+        if record is not None and (why := _failed(record)):
+            return f"{question}: {why}"
+    return ""
+
+
+def _failed(record: Record) -> str:
+    outcome = record.outcome
+    if not isinstance(outcome, Measured):
+        return words(outcome)
+    if outcome.parity is not None and outcome.parity.verdict == "fail":
+        return next((failure.message for failure in outcome.parity.failures), "it fails")
+    return ""
+
+
+def _asks(subject: Subject) -> tuple[str, ...]:
+    """The experiments that the needs ask for."""
+    needs = subject.needs
+    return ((DETERMINISM,) if needs.deterministic else ()) + ((COMPILED,) if needs.compile else ())
+
+
+def _advice(
+    subject: Subject, found: Answers, records: Mapping[str, Record], passed: tuple[Passed, ...]
+) -> Best:
+    arm, now = found.arm, answers(today(subject), records)
+    assert found.pace is not None  # else it is unfit
+    asked = {r.trial.question for r in records.values() if r.trial.backend == arm.backend}
+    measured = found.outcomes["time"]
+    peaks = None if now.peak is None or found.peak is None else now.peak - found.peak
+    return Best(
+        subject,
+        arm.backend,
+        measured.form if isinstance(measured, Measured) else "",
+        now.pace.median if now.pace else None,
+        found.pace.median,
+        _speedup(now, found, records),
+        peaks,
+        now.trouble or now.wrong,
+        passed,
+        tuple(question for question in _asks(subject) if question not in asked),
+    )
+
+
+def _speedup(now: Answers, found: Answers, records: Mapping[str, Record]) -> Effect | None:
+    """Now over best: from common rounds where there were any."""
+    if now.arm == found.arm or now.pace is None or found.pace is None:
+        return None
+    case = found.arm.case
+    ours = (case, now.arm.backend, "compare", found.arm.backend)
+    for record in records.values():
+        trial, outcome = record.trial, record.outcome
+        if (trial.case, trial.backend, trial.question, trial.rival) != ours:
+            continue
+        versus = outcome.versus if isinstance(outcome, Measured) else None
+        ratio: Ratio | None = None
+        if versus is not None:
+            ratio = {"fwd": versus.fwd, "bwd": versus.bwd, "fwd+bwd": versus.fwd_bwd}[case.passes]
+        if ratio is not None:
+            return Effect(ratio.low, ratio.median, ratio.high)
+    between = quotient(now.pace, found.pace)
+    return between if isinstance(between, Effect) else None
