@@ -17,7 +17,7 @@ COMMANDS = {
     "check": "Is each backend right here? Values and gradients against a float64 reference",
     "profile": "What does each backend cost? Time and memory, beside the verdict of that very case",
     "diagnose": "Which known pitfalls is this workload in? Each proven by an experiment",
-    "report": "The main job: info, a quick check and first timings in one report to paste",
+    "report": "The main job: info, a quick check, timings and pitfalls in one report to paste",
     "explain": "The page of a pitfall: what happens, why, how it is proven, the fix",
     "render": "Any view of a saved session, on any machine",
     "compare": "Two sessions: what the upgrade made faster, slower, wrong or right",

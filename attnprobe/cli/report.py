@@ -7,19 +7,23 @@ from typing import Annotated
 
 import typer
 
-from attnprobe import plan, profiles, survey
+from attnprobe import diagnosis, pitfalls, plan, profiles, survey
 from attnprobe.cli import options, views
 from attnprobe.cli.output import next_step, save, say
 from attnprobe.cli.progress import Progress
 from attnprobe.device import backends
+from attnprobe.diagnosis import experiments
+from attnprobe.diagnosis.subjects import subjects
 from attnprobe.errors import UnusableHost
-from attnprobe.report.compose.summary import summary
-from attnprobe.report.document import Document
+from attnprobe.report import compose
 from attnprobe.session.journal import Mode
 from attnprobe.session.lines import Header
 
 CHECK_SHARE = 0.55
-"""Of the time that is left after the launches; timing gets the rest and what checking leaves over."""
+"""Of the time that is left after the launches."""
+
+TIME_SHARE = 0.7
+"""Of the time that checking leaves, for timing; experiments of pitfalls get the rest."""
 
 
 def report(
@@ -36,7 +40,7 @@ def report(
     resume: options.Resume = False,
     python: options.Python = "",
 ) -> None:
-    """The main job: info, a quick check, and first timings of WORKLOAD, in one report to paste.
+    """The main job: info, a quick check, timings and pitfalls of WORKLOAD, in one report to paste.
 
     Writes report.md, report.html, report.json and session.jsonl to DIR. Exits 1 when a backend gave
     a wrong result.
@@ -60,20 +64,25 @@ def report(
             times = plan.trials(plan.place(timed, here, seed), names, "time")
             plain, compiled = survey_.split(checks)
             survey_.check("checking", plain, CHECK_SHARE * (budget - survey_.seconds))
-            survey_.time("timing", survey_.importable(times), budget - survey_.seconds)
+            left = TIME_SHARE * (budget - survey_.seconds)
+            survey_.time("timing", survey_.importable(times), left)
+            looked_into = subjects(timed, plan.place(timed, here, seed))
+            found = diagnosis.suspicions(looked_into, here, environment, pitfalls.names())
+            experiments.keep(survey_, looked_into, found)
+            experiments.make(survey_, found, lambda: budget - survey_.seconds)
             survey_.check("checking what compiles", compiled, budget - survey_.seconds)
-        found = survey_.finish()
-    views.show(Document(summary(found)))
+        whole = survey_.finish()
+    views.show(compose.opening(whole))
     problem = problem or survey_.journal.problem
     forms = {"report.md": "md", "report.html": "html", "report.json": "json"}
-    save({place / name: views.text(found, form) for name, form in forms.items()})
+    save({place / name: views.text(whole, form) for name, form in forms.items()})
     if problem:
         raise UnusableHost(
             "the session could not be saved", why=problem, fix="choose another -o DIR"
         )
     say(f"written: {', '.join(str(place / name) for name in (*forms, 'session.jsonl'))}")
     next_step(f"paste {place / 'report.md'} into the issue, or open {place / 'report.html'}")
-    raise typer.Exit(plan.verdict(found) if usable else 3)
+    raise typer.Exit(plan.verdict(diagnosis.apart(whole)) if usable else 3)
 
 
 def _make(folder: Path) -> str:

@@ -7,7 +7,8 @@ session that holds the suspicions and the trials holds the findings.
 from __future__ import annotations
 
 from attnprobe.diagnosis.alternatives import best
+from attnprobe.diagnosis.apart import apart
 from attnprobe.diagnosis.judge import findings
 from attnprobe.diagnosis.suspects import suspicions
 
-__all__ = ["best", "findings", "suspicions"]
+__all__ = ["apart", "best", "findings", "suspicions"]

@@ -12,6 +12,7 @@ from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import OUTCOME_KINDS, Measured
 from attnprobe.core.report import Report
 from attnprobe.core.trial import Record
+from attnprobe.diagnosis import apart
 from attnprobe.report import json_diagnose
 from attnprobe.report.compose import reading
 from attnprobe.report.compose.costs import costs
@@ -68,10 +69,11 @@ def diagnose(report: Report) -> Json:
 
 def full(report: Report) -> Json:
     """All of it in one document."""
+    rest = apart(report)
     return {
         **info(report),
-        "check": {k: v for k, v in check(report).items() if k in _CHECK},
-        "profile": {k: v for k, v in profile(report).items() if k in _PROFILE},
+        "check": {k: v for k, v in check(rest).items() if k in _CHECK},
+        "profile": {k: v for k, v in profile(rest).items() if k in _PROFILE},
         "diagnose": {k: v for k, v in diagnose(report).items() if k in _DIAGNOSE},
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnprobe.core.report import Report
+from attnprobe.diagnosis import apart
 from attnprobe.report.compose.advice import advice
 from attnprobe.report.compose.backends import backends
 from attnprobe.report.compose.broken import broken, rerouted
@@ -23,7 +24,7 @@ from attnprobe.report.compose.timing import timing
 from attnprobe.report.compose.training import trainings
 from attnprobe.report.document import Document, Heading, Note, line
 
-__all__ = ["check", "diagnose", "figures", "full", "info", "profile"]
+__all__ = ["check", "diagnose", "figures", "full", "info", "opening", "profile"]
 
 
 def info(report: Report) -> Document:
@@ -55,6 +56,11 @@ def check(report: Report) -> Document:
     )
 
 
+def opening(report: Report) -> Document:
+    """What a terminal shows of a report: the verdict, the findings and the advice."""
+    return Document((*summary(apart(report)), *findings(report), *advice(report)))
+
+
 def diagnose(report: Report) -> Document:
     """Every pitfall: confirmed, refuted, undecided."""
     return Document(
@@ -69,25 +75,28 @@ def diagnose(report: Report) -> Document:
 
 
 def full(report: Report) -> Document:
-    """Everything, the summary first."""
+    """Everything, the summary first; what only `diagnose` asked is told as its findings alone."""
+    rest = apart(report)
     return Document(
         (
             Heading("attnprobe report", 1),
-            *summary(report),
+            *summary(rest),
+            *findings(report),
+            *advice(report),
             *environment(report.environment),
-            *backends(report),
-            *parity(report),
-            *questions(report),
-            *trainings(report),
-            *bugs(report),
-            *broken(report.records),
-            *rerouted(report.records),
-            *refusals(report.records),
-            *pictures(report),
-            *timing(costs(report)),
-            *reported(report),
-            *how_timed(report, costs(report)),
+            *backends(rest),
+            *parity(rest),
+            *questions(rest),
+            *trainings(rest),
+            *bugs(rest),
+            *broken(rest.records),
+            *rerouted(rest.records),
+            *refusals(rest.records),
+            *pictures(rest),
+            *timing(costs(rest)),
+            *reported(rest),
+            *how_timed(rest, costs(rest)),
             *conditions(report),
-            *reproduce(report),
+            *reproduce(rest),
         )
     )

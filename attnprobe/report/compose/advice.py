@@ -11,6 +11,7 @@ from attnprobe.core.report import Report
 from attnprobe.report import plain
 from attnprobe.report.document import (
     Block,
+    Bullets,
     Column,
     Folded,
     Heading,
@@ -34,6 +35,7 @@ def advice(report: Report) -> tuple[Block, ...]:
     return (
         Heading("The fastest backend that is right here", 2),
         Table(columns, tuple(map(_row, found))),
+        *_how(found),
         *_remarks(found),
         *_passed(found),
     )
@@ -70,10 +72,7 @@ def _speedup(best: Best) -> str:
     found = best.speedup
     if found is None:
         return "-"
-    if found.low <= 1.0 <= found.high:
-        return "none"
-    low, high = units.factor(found.low), units.factor(found.high)
-    return f"{units.factor(found.median)} [{low}, {high}]"
+    return "none" if found.low <= 1.0 <= found.high else units.factor(found.median)
 
 
 def _saved(best: Best) -> str:
@@ -81,6 +80,21 @@ def _saved(best: Best) -> str:
     if saved is None or saved == 0:
         return "-"
     return units.size(saved) if saved > 0 else f"takes {units.size(-saved)} more"
+
+
+def _how(found: Sequence[Best]) -> tuple[Block, ...]:
+    """How the advised is called, and the interval of what that is worth."""
+    changed = [best for best in found if best.backend and best.speedup is not None]
+    return (Bullets(tuple(map(_call, changed))),) if changed else ()
+
+
+def _call(best: Best) -> Inline:
+    gain = best.speedup
+    assert gain is not None  # its caller has looked
+    low, high = units.factor(gain.low), units.factor(gain.high)
+    form = f", the mask as {best.form}" if best.form else ""
+    worth = f": {units.factor(gain.median)} [{low}, {high}] of today's speed"
+    return line(f"{best.subject.where}: ", code(best.backend), form, worth)
 
 
 def _remarks(found: Sequence[Best]) -> tuple[Block, ...]:

@@ -41,6 +41,8 @@ def findings(report: Report) -> tuple[Block, ...]:
     blocks: list[Block] = [Heading("Findings", 2), _verdict(report, by_verdict)]
     if confirmed:
         blocks.append(_table(confirmed))
+    if sum(bool(finding.saves_s) for finding in confirmed) > 1:
+        blocks.append(Paragraph(line("Each saving is of that fix alone: they do not add up.")))
     for same in reading.grouped(confirmed, lambda finding: finding.suspicion.code).values():
         blocks += _in_full(same)
     undecided = by_verdict.get("inconclusive", [])
