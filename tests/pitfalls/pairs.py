@@ -1,6 +1,7 @@
 """The pair of every rule: a workload that has the pitfall, and one next to it that has not.
 
-`tests/pitfalls/pairs/NAME.yaml` is a workload whose cases are called `has` and `healthy`. What is wrong
+`tests/pitfalls/pairs/NAME.yaml` is a workload whose cases are called `has` and `healthy`; several may
+have one name where a pitfall has several faces, and each `has` must be confirmed. What is wrong
 with a machine and not with a call stands in `machines/NAME.py`: `HAS` and `HEALTHY`, two environments.
 """
 

@@ -60,14 +60,18 @@ def test_every_habit_is_looked_for_by_a_rule() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pair_is_told_apart(name: str) -> None:
-    """The one that has it is suspected, with a prediction."""
+    """Each one that has it is suspected, with a prediction."""
     pair = pairs.load(name)
     for device in pairs.devices(name):
-        (suspicion,) = pair.suspected("has", device)[:1]
-        assert suspicion.why
-        assert suspicion.prediction is not None
-        assert suspicion.prediction.because
-        assert (suspicion.experiment is None) == bool(suspicion.untestable)
+        found = pair.suspected("has", device)
+        planted = {s.case for s in pair.on("has", device) if s.case.name == "has"}
+        if not pitfalls.load(name).once:
+            assert {suspicion.subject.case for suspicion in found} == planted
+        for suspicion in found:
+            assert suspicion.why
+            assert suspicion.prediction is not None
+            assert suspicion.prediction.because
+            assert (suspicion.experiment is None) == bool(suspicion.untestable)
 
 
 @pytest.mark.parametrize("verdict", ["confirmed", "refuted", "inconclusive"])
