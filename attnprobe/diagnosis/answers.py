@@ -43,8 +43,9 @@ class Answers:
 
     @property
     def parity(self) -> Parity | None:
-        """Whether it is right, if anybody asked."""
-        return next((m.parity for m in self.measured if m.parity is not None), None)
+        """Whether it is right, if anybody asked; one question that found it wrong is enough."""
+        found = [m.parity for m in self.measured if m.parity is not None]
+        return next((p for p in found if p.verdict == "fail"), found[0] if found else None)
 
     @property
     def timing(self) -> Timing | None:

@@ -52,7 +52,7 @@ def _row(best: Best) -> tuple[Inline, ...]:
             line(Span("none", "bad")),
             *3 * (line("-"),),
         )
-    same = best.backend == subject.backend and best.speedup is None
+    same = best.backend == subject.backend and best.speedup is None and not subject.habits
     return (
         line(subject.where),
         now,
