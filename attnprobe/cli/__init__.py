@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": "The page of a pitfall: what happens, why, how it is proven, the fix",
     "render": "Any view of a saved session, on any machine",
     "compare": "Two sessions: what the upgrade made faster, slower, wrong or right",
+    "capture": "Your own script, unmodified: every attention call that it makes",
     "repro": "One trial as a standalone script, as small as it can be",
     "profiles": "The workloads that ship",
 }

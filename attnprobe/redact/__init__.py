@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from attnprobe.core.capture import Capture
+from attnprobe.core.environment import Environment
 from attnprobe.core.mask import Mask
 from attnprobe.core.report import Report
 from attnprobe.redact.identity import Identity
 from attnprobe.redact.scrub import SECRET, Scrub, names_a_secret, scrubber
 
-__all__ = ["Identity", "redact"]
+__all__ = ["Identity", "redact", "redact_capture"]
 
 
 def redact(report: Report, identity: Identity) -> Report:
@@ -27,14 +29,25 @@ def redact(report: Report, identity: Identity) -> Report:
     return typing.cast("Report", _mapped(report, scrubber(identity, _versions(report))))
 
 
+def redact_capture(capture: Capture, identity: Identity) -> Capture:
+    """The same capture, likewise."""
+    scrub = scrubber(identity, _versions_of(capture.environment))
+    return typing.cast("Capture", _mapped(capture, scrub))
+
+
 def _versions(report: Report) -> frozenset[str]:
     """What the report itself calls a version: those four numbers are no address anywhere in it."""
     found = {v for fact in report.backends for v in (fact.version, fact.claim.version)}
-    if report.environment:
-        found |= {package.version for package in report.environment.packages}
-        found |= {report.environment.driver, report.environment.cuda_driver}
-        if torch := report.environment.torch:
-            found |= {torch.cudnn, torch.cuda, torch.hip}
+    return frozenset(found) | _versions_of(report.environment)
+
+
+def _versions_of(environment: Environment | None) -> frozenset[str]:
+    if environment is None:
+        return frozenset()
+    found = {package.version for package in environment.packages}
+    found |= {environment.driver, environment.cuda_driver}
+    if torch := environment.torch:
+        found |= {torch.cudnn, torch.cuda, torch.hip}
     return frozenset(found)
 
 

@@ -27,7 +27,7 @@ def read_header(line: bytes) -> Header:
     Raises:
         Unreadable: It is none.
     """
-    return _validated(_HEADER, line)
+    return validated(_HEADER, line)
 
 
 def read_line(line: bytes) -> Line:
@@ -36,13 +36,18 @@ def read_line(line: bytes) -> Line:
     Raises:
         Unreadable: Nothing that this version knows.
     """
-    found = _validated(_LINE, line)
+    found = validated(_LINE, line)
     if isinstance(found, RecordLine) and found.record.trial.case.problems:
         raise Unreadable(f"its case is none: {found.record.trial.case.problems[0]}")
     return found
 
 
-def _validated(adapter: TypeAdapter[T], line: bytes) -> T:
+def validated(adapter: TypeAdapter[T], line: bytes) -> T:
+    """A record of any kind from its JSON.
+
+    Raises:
+        Unreadable: It is none of that kind.
+    """
     try:
         data = from_json(line)  # limits nesting by itself, and refuses lone surrogates
         _hold_in_range(data)

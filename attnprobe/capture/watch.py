@@ -1,0 +1,243 @@
+"""Replaces a callable by one that tells the recorder what it was called with, and does nothing else."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from attnprobe.capture import look, site
+from attnprobe.capture.clock import (
+    Clock,
+    Memory,
+    aliases,
+    count_backward,
+    replaced,
+    time_backward,
+)
+from attnprobe.capture.facts import PLAIN, autocast, identity
+from attnprobe.capture.later import in_backward, may_compute
+from attnprobe.capture.recorder import Recorder
+from attnprobe.capture.seen import Seen
+from attnprobe.capture.tally import Tally
+
+Read = Callable[[tuple[Any, ...], dict[str, Any]], "Seen | None"]
+"""What a target makes of a call's arguments; None where it is no attention call."""
+
+ORIGINAL = "__attnprobe_original__"
+
+
+class Call:
+    """A call that is running.
+
+    Attributes:
+        tally: Where it belongs.
+        views: Views that stand for its arguments while its backward pass is timed.
+    """
+
+    __slots__ = ("began", "memory", "recomputed", "tally", "views")
+
+    def __init__(self, tally: Tally, recomputed: bool) -> None:
+        self.tally, self.recomputed = tally, recomputed
+        self.views: dict[int, torch.Tensor] = {}
+        self.began: Any = None
+        self.memory: Memory | None = None
+
+
+class Watch:
+    """Makes watched callables, and puts everything back.
+
+    Args:
+        recorder: Who is told.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder, self.clock = recorder, Clock()
+        self._undo: list[Callable[[], None]] = []
+
+    def function(
+        self,
+        module: ModuleType,
+        name: str,
+        api: str,
+        read: Read,
+        jit: str = "",
+        place_in: ModuleType | None = None,
+    ) -> None:
+        """Watches `module.name`, wherever else it was bound to by then.
+
+        Args:
+            module: Where it lives.
+            name: Its name; a module that lacks it is left alone.
+            api: What its calls are recorded as.
+            read: Makes sense of its arguments.
+            jit: The operator that torch.jit.script must go on to see in its place.
+            place_in: The module that others import it from, where that is another one.
+        """
+        original = getattr(module, name, None)
+        if original is None or hasattr(original, ORIGINAL):
+            return
+        wrapper = self.watched(original, api, read)
+        wrapper.__module__ = (place_in or module).__name__  # a builtin's is private: no pickling
+        self.put(module, name, original, wrapper, jit)
+
+    def put(self, owner: Any, name: str, original: Any, wrapper: Any, jit: str = "") -> None:
+        """Sets an attribute of a module or class, and wherever a module has bound the original."""
+        if jit:
+            torch.jit._builtins._register_builtin(wrapper, jit)
+        holders = [(owner, name)]
+        if isinstance(owner, ModuleType):
+            holders += bound_elsewhere(original, owner, name)
+        for holder, key in holders:
+            setattr(holder, key, wrapper)
+            self.undoing(functools.partial(setattr, holder, key, original))
+
+    def undoing(self, action: Callable[[], None]) -> None:
+        """Remembers how to take a change back."""
+        self._undo.append(action)
+
+    def undo(self) -> None:
+        """Everything is as before; what others bound meanwhile stays watched, and passes calls on."""
+        while self._undo:
+            self._undo.pop()()
+
+    def watched(self, original: Callable[..., Any], api: str, read: Read) -> Callable[..., Any]:
+        """A function that behaves as `original` does.
+
+        Under torch.compile `is_compiling` is folded to True, and what is traced is `original`.
+        """
+        is_compiling, recorder, begin = torch.compiler.is_compiling, self.recorder, self.begin
+        has_override = torch.overrides.has_torch_function
+
+        @functools.wraps(original, assigned=("__doc__", "__name__", "__qualname__"), updated=())
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if is_compiling() or not recorder.listening:
+                return original(*args, **kwargs)
+            if has_override((*args, *kwargs.values())) and not _torch_s_own(args, kwargs):
+                # who compares with the public name must find it: it is ours now
+                return torch.overrides.handle_torch_function(wrapper, args, *args, **kwargs)
+            call = begin(api, read, args, kwargs)
+            if call is None:
+                return original(*args, **kwargs)
+            if call.views:
+                args = tuple(replaced(value, call.views) for value in args)
+                kwargs = {key: replaced(value, call.views) for key, value in kwargs.items()}
+            try:
+                out = original(*args, **kwargs)
+            except BaseException:
+                self.failed(call)
+                raise
+            self.end(call, out)
+            return out
+
+        del wrapper.__wrapped__  # torch.jit.script would compile what is behind it
+        setattr(wrapper, ORIGINAL, original)
+        return wrapper
+
+    def begin(
+        self, api: str, read: Read, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call | None:
+        """Counts a call; None when it is no attention call, or when we failed (which is a gap)."""
+        recorder = self.recorder
+        try:
+            seen = read(args, kwargs)
+            if seen is None or not isinstance(seen.q, torch.Tensor):
+                return None
+            tally = self._tally(api, seen)
+            if tally is None:
+                return None
+            call = Call(tally, in_backward())
+            if call.recomputed:
+                tally.recomputed += 1
+            else:
+                self._first_time(call, seen)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not be one of the script
+            recorder.gap(f"a call of {api}", error)
+            return None
+        recorder.open.append(call)
+        return call
+
+    def _tally(self, api: str, seen: Seen) -> Tally | None:
+        place = site.place()
+        mask = identity(seen.mask) or type(seen.mask).__name__
+        key = (
+            api,
+            place,
+            identity(seen.q),
+            identity(seen.k),
+            identity(seen.v),
+            mask,
+            seen.flags,
+            torch.is_grad_enabled(),
+            autocast(seen.q.device.type),
+            torch.are_deterministic_algorithms_enabled(),
+        )
+        root = self.recorder.root
+        return self.recorder.tally(key, lambda: Tally(api, seen, place, root))
+
+    def _first_time(self, call: Call, seen: Seen) -> None:
+        """What is done for a forward call that is none of checkpointing's."""
+        tally, recorder = call.tally, self.recorder
+        tally.count += 1
+        tally.passed(seen.mask)
+        if look.due(tally, recorder):
+            look.look(tally, seen, recorder)
+        if seen.q.is_cuda and tally.count == 1 and may_compute(seen.q):
+            call.memory = Memory()
+        if recorder.timing and may_compute(seen.q):
+            if tally.grad_enabled:
+                call.views = aliases((seen.q, seen.k, seen.v))
+            call.began = self.clock.now(seen.q.is_cuda)
+
+    def failed(self, call: Call) -> None:
+        """A call left by an exception; a recomputed one may do so when it has all that it needs."""
+        self.recorder.open.pop()
+        if not call.recomputed:
+            call.tally.count -= 1
+            call.tally.failed += 1
+
+    def end(self, call: Call, out: Any) -> None:
+        """A call has returned."""
+        recorder = self.recorder
+        recorder.open.pop()
+        try:
+            output = out[0] if isinstance(out, tuple) and out else out
+            if not isinstance(output, torch.Tensor):
+                return
+            if call.began is not None:
+                self.clock.span(call.tally.forward_s, call.began, self.clock.now(output.is_cuda))
+            if call.memory is not None:
+                call.memory.after(call.tally)
+            if output.grad_fn is not None and type(output) in PLAIN:
+                if call.views:
+                    time_backward(self.clock, call.tally.backward_s, output, call.views)
+                count_backward(call.tally, output)
+        except Exception as error:  # noqa: BLE001 - as in `begin`
+            recorder.gap(f"the end of a call of {call.tally.api}", error)
+
+
+def bound_elsewhere(original: Any, owner: ModuleType, name: str) -> list[tuple[ModuleType, str]]:
+    """Modules of the user that hold the same function under some name (a notebook's early imports)."""
+    return [
+        (module, key)
+        for module in list(sys.modules.values())
+        if isinstance(module, ModuleType) and module is not owner and not _is_torch(module)
+        for key, value in list(vars(module).items())
+        if value is original
+    ]
+
+
+def _is_torch(module: ModuleType) -> bool:
+    return getattr(module, "__name__", "").split(".")[0] == "torch"
+
+
+def _torch_s_own(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the subclass that overrides functions is one of torch's that knows the builtin's name."""
+    found = {type(v) for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor)} - set(PLAIN)
+    return bool(found) and all(
+        kind.__module__.startswith("torch.") and kind.__name__ != "CausalBias" for kind in found
+    )
