@@ -104,7 +104,7 @@ def _prune(error: BaseException | None, done: set[int]) -> None:
         return
     done.add(id(error))
     kept = [tb for tb in _frames(error) if not tb.tb_frame.f_code.co_filename.startswith(HERE)]
-    for here, following in zip(kept, [*kept[1:], None], strict=True):
+    for here, following in zip(kept, [*kept, None][1:], strict=True):
         here.tb_next = following
     error.__traceback__ = kept[0] if kept else None
     _prune(error.__cause__, done)

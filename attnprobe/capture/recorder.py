@@ -7,9 +7,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attnprobe.capture.tally import Tally
+if TYPE_CHECKING:
+    from attnprobe.capture.tally import Tally
 
 _MOST_TALLIES = 2000
 """Distinct calls that are kept apart: a script whose shapes never repeat must not fill the memory."""

@@ -24,7 +24,7 @@ FACTS = "facts"
 """Key of what the script's torch says of the machine, which the host makes an Environment of."""
 
 EVERY_S = 10.0
-"""A script may be killed at any time; so much of it is lost at most."""
+"""A script may be killed at any time; so much of it is lost at most, and less at its beginning."""
 
 
 class Writer:
@@ -45,7 +45,8 @@ class Writer:
     ) -> None:
         self._recorder, self._installation, self._script = recorder, installation, script
         self._path, self._pid, self.ended = os.path.abspath(path), os.getpid(), ""
-        self._next = time.monotonic() + 1.0
+        self._pause_s = 0.5
+        self._next = time.monotonic() + self._pause_s
         self._started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
     def flush(self) -> None:
@@ -53,7 +54,8 @@ class Writer:
         self._installation.settle(wait=False)
         if time.monotonic() < self._next:
             return
-        self._next = time.monotonic() + EVERY_S
+        self._pause_s = min(EVERY_S, 1.5 * self._pause_s)
+        self._next = time.monotonic() + self._pause_s
         self._write(wait=False)
 
     def finish(self) -> None:

@@ -53,7 +53,7 @@ HOST = [
     path
     for path in sorted(Path("attnprobe").rglob("*.py"))
     if path.parts[1] not in ("device", "worker")
-    and path.parts[1:3] != ("capture", "recognise")  # runs in the script's process
+    and (path.parts[1] != "capture" or path.stem in ("load", "launch", "finish", "writing"))
     and path.name != "__main__.py"
     and (
         path.parent.name != "plots" or path.name == "__init__.py"

@@ -54,7 +54,7 @@ LAYERS: dict[str, set[str]] = {
     "upgrade": {*SHARED, "compare", "report", "session"},
     "kernel_tests": {*HOST_BASE, "info", "plan", "profiles", "report", "survey"},
     "pytest_plugin": {*SHARED, "worker", "kernel_tests", "device.answer"},
-    "capture": SHARED,
+    "capture": {*HOST_BASE, "info", "redact", "session", "workload", "device.facts"},
     "cli": {"*"},
     "__main__": {"cli"},
 }
@@ -62,8 +62,8 @@ LAYERS: dict[str, set[str]] = {
 CHILD_LAYERS = {"core", "masks", "errors", "device"}
 """Run in a foreign environment that has torch and nothing of ours; so does most of `worker`."""
 
-IN_THE_SCRIPT = ("capture.recognise",)
-"""Packages that run in the process of the script that is captured: torch and the standard library."""
+HOST_OF_CAPTURE = ("capture.load", "capture.launch", "capture.finish", "capture.replay")
+"""The rest of `capture` runs in the process of the captured script: torch and the standard library."""
 
 DIAGNOSED = {"torch", "triton", "xformers", "flash_attn", "mslk"}
 """What backends import lazily because it is what they measure."""
@@ -114,7 +114,7 @@ def layer(module: str) -> str:
 
 
 def in_the_script(path: Path) -> bool:
-    return dotted(path).startswith(IN_THE_SCRIPT)
+    return layer(dotted(path)) == "capture" and not dotted(path).startswith(HOST_OF_CAPTURE)
 
 
 def forbidden(path: Path) -> list[str]:
