@@ -273,6 +273,7 @@ class Best:
         now_is: What is wrong with the call as it is; empty when nothing is.
         passed: Who is not advised, and why, the fastest first.
         unasked: Needs that no experiment was run for, in words.
+        untimed: True when somebody is right whose time could not be taken: then nobody knows.
     """
 
     subject: Subject
@@ -285,3 +286,4 @@ class Best:
     now_is: str = ""
     passed: tuple[Passed, ...] = ()
     unasked: tuple[str, ...] = ()
+    untimed: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from attnprobe.core.case import Case
@@ -51,32 +51,29 @@ def today(subject: Subject) -> Arm:
     return Arm(subject.case, subject.backend)
 
 
-def candidates(usable: Iterable[str]) -> list[str]:
-    """Backends in the order in which they are tried.
+def waves(usable: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Backends that are tried first, in this order, and those that follow while there is time.
 
     Args:
         usable: Those that can be imported.
     """
     left = list(usable)
-    first = [name for name in backends.match(FIRST) if name in left]
-    ordered = sorted(first, key=_place)
-    return [*ordered, *(name for name in left if name not in first)]
+    first = sorted((name for name in backends.match(FIRST) if name in left), key=_place)
+    return first, [name for name in left if name not in first]
 
 
 def _place(name: str) -> int:
     return next(n for n, pattern in enumerate(FIRST) if name in backends.match([pattern]))
 
 
-def timings(subjects: Iterable[Subject], usable: Sequence[str]) -> list[Trial]:
-    """Every call timed as it is, and with every candidate."""
-    return [
-        timing(arm)
-        for subject in subjects
-        for arm in (
-            today(subject),
-            *(Arm(wanted(subject), name) for name in candidates(usable)),
-        )
-    ]
+def timings(subjects: Iterable[Subject], usable: Iterable[str]) -> tuple[list[Trial], list[Trial]]:
+    """Every call timed as it is and with fused kernels, and then with everybody else."""
+    first, others = waves(usable)
+    found = list(subjects)
+    return (
+        [timing(a) for s in found for a in (today(s), *(Arm(wanted(s), name) for name in first))],
+        [timing(Arm(wanted(s), name)) for s in found for name in others],
+    )
 
 
 def further(report: Report) -> list[Trial]:
@@ -115,7 +112,8 @@ def _best(subject: Subject, records: Mapping[str, Record]) -> Best:
             return _advice(subject, found, records, tuple(passed))
         passed.append(Passed(found.arm.backend, why))
     now = answers(today(subject), records)
-    return Best(subject, "", now_is=now.trouble or now.wrong, passed=tuple(passed))
+    untimed = any(a.pace is None and not a.trouble and not a.wrong for a in timed)
+    return Best(subject, "", now_is=now.trouble or now.wrong, passed=tuple(passed), untimed=untimed)
 
 
 def _unfit(subject: Subject, found: Answers, records: Mapping[str, Record]) -> str:

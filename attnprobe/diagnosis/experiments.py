@@ -57,7 +57,8 @@ def advise(survey: Survey, found: Sequence[Subject], left: Left) -> None:
     """
     survey.require(backends.names())
     usable = survey.usable(backends.names())
-    survey.time("alternatives", alternatives.timings(found, usable), left(), _nothing_more)
+    for wave in alternatives.timings(found, usable):
+        survey.time("alternatives", wave, left(), _nothing_more)
     for _ in range(_ROUNDS):  # who turns out unfit makes room for the next
         asked = alternatives.further(survey.journal.report)
         if not asked or left() <= 0:

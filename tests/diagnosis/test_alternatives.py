@@ -13,7 +13,7 @@ from attnprobe.core.score import Bias, Score
 from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record, Trial
 from attnprobe.diagnosis import best
-from attnprobe.diagnosis.alternatives import candidates, further, timings, wanted
+from attnprobe.diagnosis.alternatives import further, timings, wanted, waves
 from attnprobe.diagnosis.questions import timing
 
 CASE = Case(2, 8, 8, 512, 512, 64, 64, device="cuda")
@@ -108,15 +108,22 @@ def test_the_call_is_timed_as_the_model_needs_it() -> None:
 
 
 def test_fused_kernels_are_tried_first() -> None:
-    """While there is time, the others follow."""
-    assert candidates(["eager", "flex", "sdpa-flash", "sdpa-default"])[:2] == [
-        "sdpa-default",
-        "sdpa-flash",
-    ]
-    assert timings([SUBJECT], ["sdpa-flash"])[0].backend == "sdpa-math"  # today's first
+    """Of all calls, before anybody else is tried; what runs today leads."""
+    first, others = waves(["eager", "flex", "sdpa-flash", "sdpa-default"])
+    assert first == ["sdpa-default", "sdpa-flash"]
+    assert others == ["eager", "flex"]
+    assert timings([SUBJECT], ["sdpa-flash", "eager"])[0][0].backend == "sdpa-math"
+
+
+def test_a_time_that_was_withheld_is_no_verdict() -> None:
+    """A busy machine: somebody is right, and nobody knows who is fast."""
+    withheld = Measured("", RIGHT, Timing(withheld=("fwd_s: the interval is too wide",)))
+    found = advice(SUBJECT, (timing(Arm(CASE, "sdpa-flash")), withheld))
+    assert found.untimed
+    assert not advice(SUBJECT, (timing(Arm(CASE, "sdpa-flash")), timed(1.0, WRONG))).untimed
 
 
 def test_a_habit_is_what_runs_today() -> None:
     """The code around the call is part of what it costs."""
     subject = Subject(CASE, "sdpa-default", ("kv-tiled",))
-    assert timings([subject], [])[0].backend == "written/kv-tiled"
+    assert timings([subject], [])[0][0].backend == "written/kv-tiled"

@@ -45,13 +45,8 @@ def _row(best: Best) -> tuple[Inline, ...]:
     subject = best.subject
     now = line(code(subject.backend), *([Span(" (wrong)", "bad")] if best.now_is else []))
     if not best.backend:
-        return (
-            line(subject.where),
-            now,
-            _ms(best.now_s),
-            line(Span("none", "bad")),
-            *3 * (line("-"),),
-        )
+        nobody = Span("cannot tell", "weak") if best.untimed else Span("none", "bad")
+        return (line(subject.where), now, _ms(best.now_s), line(nobody), *3 * (line("-"),))
     same = best.backend == subject.backend and best.speedup is None and not subject.habits
     return (
         line(subject.where),
