@@ -1,0 +1,51 @@
+"""The plain attention call of a case, and its true time, for demonstrations of how people measure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from attnprobe.device.backends import sdpa_default
+from attnprobe.device.backends.base import Prepared
+from attnprobe.device.inputs import Inputs
+from attnprobe.device.lowering.base import Refusal
+
+WARM = 3
+CALLS = 10
+
+
+def prepared(inputs: Inputs) -> Prepared:
+    """The case through `scaled_dot_product_attention`.
+
+    Raises:
+        NotImplementedError: SDPA has no way to say this case.
+    """
+    found = sdpa_default.BACKEND.prepare(inputs)
+    if isinstance(found, Refusal):
+        raise NotImplementedError("; ".join(found.reasons))
+    return found
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def warm(run: Callable[[], object], device: torch.device) -> None:
+    """Compilation, plans and lazy loading happen here."""
+    for _ in range(WARM):
+        run()
+    wait(device)
+
+
+def seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Per call, warm and waited for: the mean of ten that follow each other."""
+    warm(run, device)
+    start = time.perf_counter()
+    for _ in range(CALLS):
+        run()
+    wait(device)
+    return (time.perf_counter() - start) / CALLS
