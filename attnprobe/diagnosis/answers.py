@@ -20,7 +20,7 @@ from attnprobe.core.parity import Parity
 from attnprobe.core.timing import Duration, Timing
 from attnprobe.core.trial import Record
 
-OF_AN_ARM = ("time", "check", "fits", "demonstrate")
+OF_AN_ARM = ("time", "check", "verdict", "fits", "demonstrate")
 """Questions that say something of an arm by itself."""
 
 

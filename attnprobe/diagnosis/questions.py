@@ -37,8 +37,11 @@ def trials(suspicion: Suspicion) -> tuple[Trial, ...]:
     match prediction.quantity:
         case "value":
             return tuple(Trial(arm.case, arm.backend, DEMONSTRATE) for arm in arms)
-        case "wrong" | "refused":
-            return tuple(Trial(arm.case, arm.backend, "check") for arm in arms)
+        case "wrong":  # only what is expected to be wrong is worth an explanation
+            asks = {experiment.treatment: "check"}
+            return tuple(Trial(a.case, a.backend, asks.get(a, "verdict")) for a in arms)
+        case "refused":
+            return tuple(Trial(arm.case, arm.backend, "verdict") for arm in arms)
         case "memory" if arms[0].case.device == "cpu":
             # the peak resident set of a fresh child is a question of its own
             return tuple(t for a in arms for t in (timing(a), Trial(a.case, a.backend, "fits")))

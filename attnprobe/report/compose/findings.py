@@ -160,21 +160,22 @@ def evidence(finding: Finding) -> str:
     prediction, effect = finding.suspicion.prediction, finding.effect
     if prediction is None or effect is None:
         return finding.reason
-    predicted = f"Predicted {_predicted(finding)}"
+    said = f"Predicted {predicted(finding)}"
     match prediction.quantity:
         case "time" | "first-call":
             numbers = _arrow(effect.treatment, effect.control, units.seconds)
         case "memory":
             numbers = _arrow(effect.treatment, effect.control, units.size)
         case _:
-            return f"{predicted}; seen: {finding.reason}"
+            return f"{said}; seen: {finding.reason}"
     low, high = units.factor(effect.low), units.factor(effect.high)
     interval = f" [{low}, {high}]" if effect.low != effect.high else ""
     more = " (more than predicted)" if effect.low > prediction.high else ""
-    return f"{predicted}, measured {units.factor(effect.median)}{interval}{more}{numbers}"
+    return f"{said}, measured {units.factor(effect.median)}{interval}{more}{numbers}"
 
 
-def _predicted(finding: Finding) -> str:
+def predicted(finding: Finding) -> str:
+    """`5-20x time (because)`."""
     prediction = finding.suspicion.prediction
     assert prediction is not None  # its callers have looked
     words = {
@@ -218,7 +219,7 @@ def _predictions(found: Sequence[Finding]) -> Bullets:
             (
                 *_named(f),
                 Span(f"{f.suspicion.why}. "),
-                Span(f"Predicted {_predicted(f)}. " if f.suspicion.prediction else ""),
+                Span(f"Predicted {predicted(f)}. " if f.suspicion.prediction else ""),
                 Span(f.reason if f.reason != UNRUN else "", "muted"),
             )
             for f in found
