@@ -43,7 +43,7 @@ def advice(report: Report) -> tuple[Block, ...]:
 
 def _row(best: Best) -> tuple[Inline, ...]:
     subject = best.subject
-    now = line(code(subject.backend), *([Span(" (wrong)", "bad")] if best.now_is else []))
+    now = line(code(subject.backend), *([Span(" (fails)", "bad")] if best.now_is else []))
     if not best.backend:
         nobody = Span("cannot tell", "weak") if best.untimed else Span("none", "bad")
         return (line(subject.where), now, _ms(best.now_s), line(nobody), *3 * (line("-"),))
