@@ -1,4 +1,4 @@
-"""Finds workloads: those that ship, by name, and any YAML file, by path."""
+"""Finds workloads: those that ship, by name, any YAML file and any capture, by path."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from attnprobe.capture import replay
+from attnprobe.capture.replay import reading
+from attnprobe.core.capture import Capture
 from attnprobe.errors import UsageError
 from attnprobe.located_yaml import MAX_CHARACTERS
 from attnprobe.workload import Workload, parse
@@ -38,7 +41,7 @@ def find(workload: str) -> Path:
     near = get_close_matches(workload, names(), n=3, cutoff=0.4) or names()
     raise UsageError(
         f"there is no workload {workload[:100]!r}",
-        why="it is neither the name of a shipped workload nor the path of a YAML file",
+        why="it is neither the name of a shipped workload nor the path of a YAML file or a capture",
         fix=f"did you mean {', '.join(near)}? `attnprobe profiles` lists them all",
     )
 
@@ -51,21 +54,60 @@ def text(workload: str) -> str:
     """
     path = find(workload)
     try:
-        with path.open("rb") as file:
-            content = file.read(4 * MAX_CHARACTERS + 1)
-        return content.decode()
-    except OSError as error:
-        raise UsageError(f"workload {path} cannot be read", why=error.strerror or "") from None
+        return _content(path, 4 * MAX_CHARACTERS + 1).decode()
     except UnicodeDecodeError as error:
         raise UsageError(
             f"workload {path} is not text", why=f"byte {error.start} is not UTF-8"
         ) from None
 
 
-def load(workload: str) -> Workload:
-    """Reads a shipped workload or a file.
+def _content(path: Path, most: int) -> bytes:
+    """The beginning of a file.
 
     Raises:
-        UsageError: Not found, not readable, or with every problem that it has.
+        UsageError: It cannot be read.
     """
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise UsageError(f"workload {path} cannot be read", why=error.strerror or "") from None
+
+
+def captured(workload: str) -> Capture | None:
+    """What a script was seen to do, where `workload` is the path of a capture; None where it is none.
+
+    Raises:
+        UsageError: It is a capture that cannot be read.
+    """
+    path = find(workload)
+    if path.suffix in (".yaml", ".yml"):
+        return None
+    content = _content(path, reading.LARGEST + 1)
+    return reading.read(content, str(path)) if reading.is_capture(content) else None
+
+
+def load(workload: str) -> Workload:
+    """Reads a shipped workload, a file, or the calls of a capture.
+
+    Raises:
+        UsageError: Not found, not readable, or with every problem that it has; a capture that holds
+            no call that can be made again.
+    """
+    seen = captured(workload)
+    if seen is not None:
+        return _calls(seen, workload)
     return parse(text(workload), str(find(workload)))
+
+
+def _calls(seen: Capture, name: str) -> Workload:
+    """The workload of a capture.
+
+    Raises:
+        UsageError: No call of it can be made again.
+    """
+    found = replay.workload(seen)
+    if not found.calls:
+        why = "\n     ".join(found.notes[:20]) or "no attention call was seen"
+        raise UsageError(f"capture {name} holds no call that can be made again", why=why)
+    return found

@@ -63,6 +63,7 @@ class Workload:
         reported: What sources measured of these cases.
         needs: What the user's model needs: bias_grad, lse, deterministic, dropout, compile.
         calls: All cases, grids expanded.
+        notes: What the cases do not say of what they stand for.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Workload:
     reported: tuple[Reported, ...] = ()
     needs: Mapping[str, Any] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def cases(self) -> tuple[Case, ...]:

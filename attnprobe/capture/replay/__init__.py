@@ -1,0 +1,124 @@
+"""From a capture file to the workload that its calls are: each as a Case, and what no Case can say.
+
+Free of torch: a capture is replayed on any machine, in any environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from attnprobe.capture.replay.asked import backend, passes_and_grads
+from attnprobe.capture.replay.memory import layout
+from attnprobe.capture.replay.pairs import pairs
+from attnprobe.capture.replay.shapes import dims
+from attnprobe.core import capture
+from attnprobe.core.case import Case
+from attnprobe.core.score import Score
+from attnprobe.workload import Call, Workload
+
+LARGE_LOGITS = 60.0
+"""Width of the range of logits beyond which inputs with large logits stand for the script's own."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One captured call.
+
+    Args:
+        captured: What was seen.
+        case: The recipe that stands for it; None when there is none.
+        unsaid: What the recipe does not say, or why there is none.
+    """
+
+    captured: capture.Call
+    case: Case | None
+    unsaid: tuple[str, ...] = ()
+
+
+def replayed(call: capture.Call) -> Replayed:
+    """The case of a captured call, for any device, with all that it cannot say."""
+    shape, unsaid = dims(call)
+    if shape is None:
+        return Replayed(call, None, unsaid)
+    found = pairs(call, shape)
+    passes, grads = passes_and_grads(call)
+    arranged, odd = layout(call)
+    case = Case(
+        **shape.sizes(found.lengths),
+        dtype=_dtype(call),
+        device="auto",
+        mask=found.mask,
+        score=Score(call.scale, call.softcap, found.alibi, found.bias),
+        lengths=found.lengths,
+        layout=arranged,
+        mask_form=found.form,
+        dropout_p=call.dropout_p,
+        passes=passes,
+        grads=grads,
+        family=_family(call),
+        name=call.where,
+    )
+    unsaid = (*unsaid, *found.unsaid, *odd, *_varying(call))
+    if case.problems and not case.edit(layout="BHMK").problems:
+        case = case.edit(layout="BHMK")
+        unsaid = (*unsaid, f"no case of its shape has the layout {arranged}")
+    if case.problems:
+        return Replayed(call, None, (*unsaid, *case.problems))
+    return Replayed(call, case, unsaid)
+
+
+def workload(captured: capture.Capture) -> Workload:
+    """The calls of a script as a workload; calls that no case can stand for are in its notes.
+
+    Calls at different places whose cases are the same are one case: it is made as often as they all
+    are together in a step, or in the whole run of a script that takes no steps.
+    """
+    calls, notes = dict[str, Call](), [f"not seen: {gap.what}: {gap.why}" for gap in captured.gaps]
+    for call in captured.calls:
+        found = replayed(call)
+        notes += [f"{call.where} ({call.api}): {text}" for text in found.unsaid]
+        if found.case is None:
+            continue
+        times = max(1, round(call.count / max(1, captured.steps)))
+        known = calls.get(found.case.id)
+        if known:
+            times += known.calls_per_step
+            places = f"{known.source}, {call.where}"
+            calls[found.case.id] = replace(known, calls_per_step=times, source=places)
+            continue
+        source = f"{captured.script}: {call.where}"
+        calls[found.case.id] = Call(found.case, source, backend(call), times)
+    return Workload(
+        name=captured.script or "captured",
+        source=f"captured from {captured.script}",
+        about=f"{len(calls)} different attention calls of {captured.script}",
+        calls=tuple(calls.values()),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _dtype(call: capture.Call) -> str:
+    """What is computed in: under autocast float32 becomes its dtype."""
+    cast = call.autocast and call.api not in ("varlen", "flash-attn-2", "flash-attn-3")
+    return call.autocast if cast and call.q.dtype == "float32" else call.q.dtype
+
+
+def _family(call: capture.Call) -> str:
+    if call.logit_range is None:
+        return "normal"
+    low, high = call.logit_range
+    return "large-logits" if high - low > LARGE_LOGITS else "normal"
+
+
+def _varying(call: capture.Call) -> tuple[str, ...]:
+    """What one shape leaves out of a call whose lengths change."""
+    found = []
+    for name, seen in (("queries", call.queries_seen), ("keys", call.keys_seen)):
+        if len(seen) > 1:
+            sizes = [length for length, _ in seen]
+            found.append(f"{name} from {min(sizes)} to {max(sizes)} are replayed with one number")
+    if call.other_masks:
+        found.append(
+            f"{len(call.other_masks)} further masks were passed; the commonest is replayed"
+        )
+    return tuple(found)
