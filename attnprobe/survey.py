@@ -26,6 +26,7 @@ from attnprobe.session.journal import Journal, Mode
 from attnprobe.session.lines import Header
 from attnprobe.telemetry import Attended
 from attnprobe.worker.host import Worker
+from attnprobe.workload import Workload
 
 Progress = Callable[[str], AbstractContextManager[session.Progress]]
 """Opens what shows how far a run is, under the label given."""
@@ -220,6 +221,11 @@ class Survey:
     def seconds(self) -> float:
         """Since the survey was opened."""
         return time.monotonic() - self.began
+
+    def left_unsaid(self, workload: Workload) -> None:
+        """Keeps what a workload's cases do not say of what they stand for."""
+        for note in workload.notes:
+            self.journal.note(note)
 
     def finish(self) -> Report:
         """Marks the session as complete and gives it as one record."""

@@ -66,6 +66,7 @@ def check(
         say(f"session: {path}")
         here = survey.device(device, survey_.machine())
         survey_.require(who.backends)
+        survey_.left_unsaid(wanted)
         if not published:
             asked = [
                 Trial(call.case, name, question)

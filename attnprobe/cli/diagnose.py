@@ -135,6 +135,7 @@ def _proven(
         environment = survey_.machine()
         here = survey.device(device, environment)
         say(f"session: {path}")
+        survey_.left_unsaid(wanted)
         looked_into = subjects(wanted, plan.place(wanted, here, seed))
         found = diagnosis.suspicions(looked_into, here, environment, rules)
         experiments.keep(survey_, looked_into, found)
@@ -195,6 +196,7 @@ def _suspicions(
         environment=environment,
         subjects=looked_into,
         suspicions=tuple(found),
+        notes=wanted.notes,
     )
 
 

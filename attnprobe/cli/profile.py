@@ -110,6 +110,7 @@ def profile(
             of.journal.note(f"left out of the sweep: {left_out}")
         for number in wanted.reported:
             of.journal.reported(number)
+        of.left_unsaid(wanted)
         timed = asked.only(of.usable(asked.backends))
         calls = swept.workload.calls
         trials = questions.timings(calls, timed, how)

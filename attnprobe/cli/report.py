@@ -56,6 +56,7 @@ def report(
         environment = survey_.machine()
         for number in timed.reported:
             survey_.journal.reported(number)
+        survey_.left_unsaid(timed)
         usable = environment.torch is not None
         here = survey.device(device, environment) if usable else "cpu"
         survey_.backends(names, here, launch=usable)

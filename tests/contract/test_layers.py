@@ -50,7 +50,7 @@ LAYERS: dict[str, set[str]] = {
         "survey",
         "workload",
     },
-    "survey": {*HOST_BASE, "crew", "info", "plan", "redact", "session", "telemetry"},
+    "survey": {*HOST_BASE, "crew", "info", "plan", "redact", "session", "telemetry", "workload"},
     "upgrade": {*SHARED, "compare", "report", "session"},
     "kernel_tests": {*HOST_BASE, "info", "plan", "profiles", "report", "survey"},
     "pytest_plugin": {*SHARED, "worker", "kernel_tests", "device.answer"},
