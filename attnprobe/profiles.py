@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from attnprobe.capture import load as captures
 from attnprobe.capture import replay
-from attnprobe.capture.replay import reading
 from attnprobe.core.capture import Capture
 from attnprobe.errors import UsageError
 from attnprobe.located_yaml import MAX_CHARACTERS
@@ -54,37 +54,26 @@ def text(workload: str) -> str:
     """
     path = find(workload)
     try:
-        return _content(path, 4 * MAX_CHARACTERS + 1).decode()
+        with path.open("rb") as file:
+            content = file.read(4 * MAX_CHARACTERS + 1)
+        return content.decode()
+    except OSError as error:
+        raise UsageError(f"workload {path} cannot be read", why=error.strerror or "") from None
     except UnicodeDecodeError as error:
         raise UsageError(
             f"workload {path} is not text", why=f"byte {error.start} is not UTF-8"
         ) from None
 
 
-def _content(path: Path, most: int) -> bytes:
-    """The beginning of a file.
-
-    Raises:
-        UsageError: It cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(most)
-    except OSError as error:
-        raise UsageError(f"workload {path} cannot be read", why=error.strerror or "") from None
-
-
 def captured(workload: str) -> Capture | None:
     """What a script was seen to do, where `workload` is the path of a capture; None where it is none.
 
     Raises:
-        UsageError: It is a capture that cannot be read.
+        UsageError: There is no such workload.
+        SessionError: It is a capture that cannot be read.
     """
     path = find(workload)
-    if path.suffix in (".yaml", ".yml"):
-        return None
-    content = _content(path, reading.LARGEST + 1)
-    return reading.read(content, str(path)) if reading.is_capture(content) else None
+    return captures.load(path) if captures.is_capture(path) else None
 
 
 def load(workload: str) -> Workload:
@@ -93,6 +82,7 @@ def load(workload: str) -> Workload:
     Raises:
         UsageError: Not found, not readable, or with every problem that it has; a capture that holds
             no call that can be made again.
+        SessionError: A capture that cannot be read.
     """
     seen = captured(workload)
     if seen is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -11,7 +12,15 @@ from attnprobe.core.capture import SCHEMA, Capture
 from attnprobe.errors import SessionError
 from attnprobe.session.validation import Unreadable, validated
 
-_CAPTURE = TypeAdapter(Capture)
+
+@dataclass(frozen=True)
+class _Head:
+    """What every version of the form says."""
+
+    schema: str = ""
+
+
+_CAPTURE, _HEAD = TypeAdapter(Capture), TypeAdapter(_Head)
 _LARGEST = 256 * 2**20
 """Bytes; two thousand calls are some megabytes."""
 
@@ -33,11 +42,10 @@ def load(path: str | Path) -> Capture:
     if len(text) > _LARGEST:
         raise SessionError(f"{name} is larger than {_LARGEST >> 20} MiB", fix=fix)
     try:
-        capture = validated(_CAPTURE, text)
+        _hold_version(name, validated(_HEAD, text).schema)  # before its fields are judged by ours
+        return validated(_CAPTURE, text)
     except Unreadable as error:
         raise SessionError(f"{name} is no capture", why=str(error), fix=fix) from None
-    _hold_version(name, capture.schema)
-    return capture
 
 
 def is_capture(path: str | Path) -> bool:

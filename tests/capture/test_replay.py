@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from attnprobe import masks, profiles
+from attnprobe.capture import load
 from attnprobe.capture.replay import replayed, workload
 from attnprobe.capture.replay.pairs import slopes
-from attnprobe.capture.replay.reading import is_capture, read
 from attnprobe.cli import main
 from attnprobe.core.capture import Call, Capture, CapturedMask
 from attnprobe.core.case import Case
 from attnprobe.core.jsonio import decode, encode
 from attnprobe.core.mask import NONE, Mask
 from attnprobe.device import alibi
-from attnprobe.errors import UsageError
+from attnprobe.errors import AttnprobeError
 from attnprobe.masks.causal import causal
 from tests.capture.captures import CAUSAL, TRAINING, call, mask, tensor
 
@@ -257,13 +257,17 @@ def test_a_workload_counts_calls_per_step():
 
 def test_the_golden_file_is_read():
     """A file that was written by this version of the form gives the records that it was made of."""
-    assert read(GOLDEN.read_bytes(), "golden") == TRAINING
+    assert load.load(GOLDEN) == TRAINING
     assert profiles.load(str(GOLDEN)).calls == workload(TRAINING).calls
 
 
 BROKEN = {
-    "newer": ('{"schema": "attnprobe-capture/99"}', "newer attnprobe", "pip install --upgrade"),
-    "cut off": (GOLDEN.read_text()[:900], "cannot be read", "attnprobe capture -o"),
+    "newer": (
+        '{"schema": "attnprobe-capture/99", "calls": "of another form"}',
+        "newer attnprobe",
+        "pip install --upgrade",
+    ),
+    "cut off": (GOLDEN.read_text()[:900], "is no capture", "attnprobe capture -o"),
     "another type": (
         '{"schema": "attnprobe-capture/1", "calls": 3}',
         "calls",
@@ -274,7 +278,7 @@ BROKEN = {
         "mask 'casual' cannot be read",
         "attnprobe capture -o",
     ),
-    "no version": ('{"schema": "attnprobe-capture/x"}', "schema is unknown", "capture -o"),
+    "no version": ('{"schema": "attnprobe-capture/x"}', "schema is unknown", ""),
     "no call": ('{"schema": "attnprobe-capture/1"}', "no attention call was seen", ""),
 }
 
@@ -285,8 +289,8 @@ def test_a_bad_capture_is_refused(name: str, tmp_path: Path, capsys: pytest.Capt
     text, what, fix = BROKEN[name]
     path = tmp_path / "run.json"
     path.write_text(text)
-    assert is_capture(text.encode())
-    with pytest.raises(UsageError) as raised:
+    assert load.is_capture(path)
+    with pytest.raises(AttnprobeError) as raised:
         profiles.load(str(path))
     assert what in str(raised.value)
     assert fix in str(raised.value)

@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "located_yaml": SHARED,
     "lengths": {"errors"},
     "workload": {*HOST_BASE, "lengths", "located_yaml"},
-    "profiles": {*SHARED, "located_yaml", "workload"},
+    "profiles": {*SHARED, "located_yaml", "workload", "capture.load", "capture.replay"},
     "plan": {*HOST_BASE, "known_bugs", "workload"},
     "redact": {*HOST_BASE, "report"},
     "probe": HOST_BASE,
