@@ -23,7 +23,7 @@ def inputs(case: Case) -> Inputs:
 @lru_cache(maxsize=REMEMBERED)
 def truth(case: Case) -> reference.Reference:
     """The reference of a case, at its home; of a long one for some queries, and what flows back."""
-    return reference.compute(judged(case).to(reference.home(case)), reference.queries(case))
+    return reference.at_home(judged(case), reference.queries(case))
 
 
 def judged(case: Case) -> Inputs:

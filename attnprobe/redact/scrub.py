@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 from attnprobe.redact import addresses
 from attnprobe.redact.identity import Identity
@@ -18,10 +18,12 @@ Scrub = Callable[[str], str]
 LONGEST = 20_000  # characters kept of one string, its end: enough for any trace, quick to search
 
 
+@lru_cache(maxsize=8)
 def scrubber(identity: Identity, versions: frozenset[str] = frozenset()) -> Scrub:
     """A function that takes secrets and identities out of one string.
 
-    Terminal escapes go too: they can split a secret so that no pattern sees it.
+    Terminal escapes go too: they can split a secret so that no pattern sees it. What was scrubbed is
+    remembered: records of one run say much the same.
 
     Args:
         identity: Names that are known to give the machine away.
@@ -29,7 +31,7 @@ def scrubber(identity: Identity, versions: frozenset[str] = frozenset()) -> Scru
     """
     names, homes = _names(identity), _homes(identity)
 
-    @cache
+    @lru_cache(maxsize=2**14)
     def scrub(text: str) -> str:
         # both ways: an escape can split a secret, and removing one can eat how a secret begins
         return scrubbed(without_escapes(scrubbed(text[-LONGEST:])))

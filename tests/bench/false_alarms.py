@@ -27,7 +27,7 @@ from attnprobe.device import backends as registry
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.numerics import contracts
 from attnprobe.device.numerics.judge import judge
-from attnprobe.device.reference import compute, home
+from attnprobe.device.reference import at_home
 from attnprobe.device.subject import Declined, Subject
 from tests.numerics.random_cases import draw
 from tests.numerics.right_backends import Right, of
@@ -120,7 +120,7 @@ def main() -> int:
         for seed in range(options.seed, options.seed + options.cases):
             inputs = cases(seed, dtype, options.device, options.top)
             start = time.perf_counter()
-            reference = compute(inputs.to(home(inputs.case)))
+            reference = at_home(inputs)
             spent["reference"] += time.perf_counter() - start
             empty = bool((reference.compared & ~reference.has_keys).any())
             for name, backend in known.items():

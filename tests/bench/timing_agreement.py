@@ -1,6 +1,6 @@
 """Our medians beside those of triton.testing.do_bench and the kernel time that CUPTI reports.
 
-    python tests/bench/timing_agreement.py [--budget SECONDS] [--limit 0.02]
+    python tests/bench/timing_agreement.py [--budget SECONDS] [--limit 0.02] [--backend NAME ...]
 
 Prints one row per kernel and direction: 32 of torch's own, 40 with xFormers; some two minutes.
 Launch-bound rows are shown and not judged: do_bench leaves the host's gaps in.
@@ -116,6 +116,7 @@ def main() -> int:
     """Prints the table; 1 when a GPU-bound row is off, 3 without a GPU."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=float, default=0.6, help="seconds per case")
+    parser.add_argument("--backend", nargs="+", default=list(BACKENDS))
     parser.add_argument("--limit", type=float, default=0.02, help="tolerated relative difference")
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
@@ -123,7 +124,7 @@ def main() -> int:
         return 3
     began, judged, wrong = time.perf_counter(), Counter[str](), Counter[str]()
     print(f"{'backend':20s} {'case':48s} {'pass':4s} {'ours':>10s} {'CI':>7s} do_bench   CUPTI")
-    for backend, (B, H, M, K), mask in product(BACKENDS, SHAPES, MASKS):
+    for backend, (B, H, M, K), mask in product(arguments.backend, SHAPES, MASKS):
         case = Case(
             B, H, H, M, M, K, K, "bfloat16", "cuda", mask=parse(mask, square=True), passes="fwd+bwd"
         )

@@ -243,8 +243,8 @@ def test_the_reference_is_computed_once_for_all_backends(monkeypatch: pytest.Mon
     """Three backends, one case, one reference."""
     remembered.forget()
     calls = []
-    compute = reference.compute
-    monkeypatch.setattr(reference, "compute", lambda i, r: calls.append(i) or compute(i, r))
+    compute = reference.at_home
+    monkeypatch.setattr(reference, "at_home", lambda i, r: calls.append(i) or compute(i, r))
     for backend in ("eager", "sdpa-math", "sdpa-flash"):
         ask(backend, CASE.edit(seed=77))
     assert len(calls) == 1

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._dynamo.exc import BackendCompilerFailed
 
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.sampling import Sampling
@@ -32,6 +33,11 @@ HERE = {
 """What must not be refused in bfloat16 with torch 2.11 or newer, where it is not for a CPU to say."""
 
 
+KNOWN = "meta__efficient_attention_backward() got multiple values for argument 'scale'"
+"""What torch 2.11 says where a float32 layer on jagged tensors is compiled: its shape function for the
+backward of the memory-efficient kernel does not take the scale that it is handed by name."""
+
+
 def heard(phase):
     """Nobody listens."""
 
@@ -48,7 +54,12 @@ def wide(name, dtype, **changes):
 )
 def test_a_variant_is_right_and_timed_or_refused(name, variant, dtype):
     """Wrong is neither; a duration that is missing says why."""
-    outcome = answer(Trial(wide(name, dtype), variant, "time", BRIEFLY), heard)
+    try:
+        outcome = answer(Trial(wide(name, dtype), variant, "time", BRIEFLY), heard)
+    except BackendCompilerFailed as error:
+        if KNOWN not in str(error):
+            raise
+        pytest.xfail(KNOWN)
     if isinstance(outcome, Refused):
         assert all(outcome.reasons)
         assert dtype != "bfloat16" or (name, variant) not in HERE, outcome.reasons

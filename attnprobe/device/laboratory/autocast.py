@@ -63,7 +63,7 @@ def _limits(subject: Subject) -> dict[str, float]:
         name: getattr(inputs, name).to(torch.bfloat16).to(inputs.q.dtype)
         for name in ("q", "k", "v", "dout")
     }
-    moved = reference.compute(replace(inputs, **rounded))
+    moved = reference.at_home(replace(inputs, **rounded))
     return {
         name: 4 * _distance(truth, name, x) + 4 * formats.of("bfloat16").u
         for name in QUANTITIES

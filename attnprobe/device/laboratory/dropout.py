@@ -190,6 +190,6 @@ def _real(subject: Subject, drawn: _Drawn, repeated: Tensor) -> tuple[Failure, .
             "activation checkpointing differentiates another function"
         )
         return (Failure("dropout", message),)
-    truth = reference.compute(subject.inputs, drawn=drawn.kept)
+    truth = reference.at_home(subject.inputs, drawn=drawn.kept)
     wrong = _judged.failures(subject, subject.run(), subject.inputs, truth)
     return _judged.renamed(wrong, "dropout", "under the mask that was drawn")

@@ -37,6 +37,6 @@ def examine(subject: Subject) -> tuple[Failure, ...] | Skipped:
     q = subject.inputs.q.clone()
     q[at] *= OUTLIER
     inputs = replace(subject.inputs, q=q)
-    wrong = _judged.failures(subject, subject.run(inputs), inputs, reference.compute(inputs))
+    wrong = _judged.failures(subject, subject.run(inputs), inputs, reference.at_home(inputs))
     when = f"query {at[2]} of batch 0, head {at[1]} times {OUTLIER:g}"
     return _judged.renamed(wrong, "isolation", when)

@@ -41,7 +41,7 @@ def _other_numbers(subject: Subject) -> tuple[Failure, ...]:
             for name in prepared.leaves:
                 prepared.leaves[name].copy_(then.leaves[name])
         outputs = subject.launch(prepared, after).outputs
-    wrong = _judged.failures(subject, outputs, after, reference.compute(after))
+    wrong = _judged.failures(subject, outputs, after, reference.at_home(after))
     names = ", ".join(written)
     return _judged.renamed(wrong, "stale", f"after new numbers were written into {names}")
 
@@ -57,7 +57,7 @@ def _other_masks(subject: Subject) -> tuple[Failure, ...]:
             outputs = subject.run(inputs)
         except Declined:
             continue
-        wrong = _judged.failures(subject, outputs, inputs, reference.compute(inputs))
+        wrong = _judged.failures(subject, outputs, inputs, reference.at_home(inputs))
         if wrong:
             return _judged.renamed(
                 wrong, "stale", "with another mask of the shape of an earlier one"

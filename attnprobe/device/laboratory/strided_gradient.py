@@ -53,7 +53,7 @@ def _expanded(subject: Subject) -> tuple[Failure, ...]:
     ones = torch.ones((), dtype=subject.inputs.dout.dtype, device=subject.inputs.dout.device)
     inputs: Inputs = replace(subject.inputs, dout=ones.expand(subject.inputs.dout.shape))
     whole = replace(inputs, dout=inputs.dout.contiguous())
-    truth = reference.compute(whole)
+    truth = reference.at_home(whole)
     wrong = _judged.failures(subject, subject.run(whole), whole, truth)
     if wrong:
         return _judged.renamed(wrong, "accuracy", "gradient of the output all ones")

@@ -11,6 +11,7 @@ from attnprobe.core.case import Case
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.numerics import arithmetic, formats
 from attnprobe.device.reference import backward, bias
+from attnprobe.device.reference.choice import home
 from attnprobe.device.reference.forward import Forward, forward
 from attnprobe.device.reference.record import Reference
 from attnprobe.device.reference.regions import (
@@ -87,6 +88,13 @@ def compute(
         work = Tiles(scores, kinds, level, stores=case.dtype != "float32")
         _region(work, place, room, store)
     return replace(store.reference(level), drawn=drawn is not None)
+
+
+def at_home(inputs: Inputs, rows: Tensor | None = None, drawn: Tensor | None = None) -> Reference:
+    """`compute`, on the device where results of such a case are held against it."""
+    device = home(inputs.case)
+    there = None if drawn is None else drawn.to(device)
+    return compute(inputs.to(device), rows, drawn=there)
 
 
 def _region(work: Tiles, place: slice, room: int, store: Store) -> None:
