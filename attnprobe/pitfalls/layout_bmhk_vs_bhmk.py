@@ -1,0 +1,65 @@
+"""SDPA is given (B, M, H, K), where it takes (B, H, M, K).
+
+**What happens.** The call runs and returns the right shape, and heads have attended each other, token
+by token; no token has seen another. Long sequences fail at last with a CUDA launch error, because the
+tokens stand where the grid counts heads.
+
+**Why.** SDPA, FlexAttention and most models have heads before tokens; xFormers, flash-attn and
+`varlen_attn` have them behind. Four equal dimensions pass every check of either side. The other way
+round, (B, H, M, K) given to xFormers, is the same mistake.
+
+**Experiment.** The call with heads behind tokens against the reference; the same call with them before.
+
+**Remedy.** `.transpose(1, 2)` of q, k, v and of the output: a view, no copy.
+
+**Versions.** All, of every library.
+"""
+
+from __future__ import annotations
+
+from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.diagnosis.rule import Pitfall
+from attnprobe.diagnosis.situation import Situation
+
+HABIT = "heads-after-tokens"
+
+
+def suspect(here: Situation) -> str | None:
+    """Where lengths differ, or a dense mask comes with them, the call raises: that is loud."""
+    case = here.case
+    silent = case.Mq == case.Mkv and case.lengths is None and case.score.is_plain
+    flag = case.mask.is_none or case.mask.is_causal
+    if not here.has(HABIT) or not silent or not flag or case.mask_form != "best":
+        return None
+    if case.Hq * case.Mq > 1:
+        shape = (case.B, case.Mq, case.Hq, case.K)
+        return f"q of shape {shape} is read as {case.Mq} heads of {case.Hq} tokens"
+    return None
+
+
+def predict(here: Situation) -> Prediction:
+    """Each query has Hkv logits, of heads, where Mkv logits, of tokens, are meant."""
+    case = here.case
+    because = f"softmax runs over {case.Hkv} heads in place of {case.Mkv} tokens"
+    return Prediction("wrong", 1, 1, because)
+
+
+def experiment(here: Situation) -> Experiment:
+    """One edit: which dimension holds the heads."""
+    return Experiment(here.arm(f"written/{HABIT}"), here.arm("sdpa-default"))
+
+
+PITFALL = Pitfall(
+    code="AP009",
+    severity="critical",
+    suspect=suspect,
+    predict=predict,
+    experiment=experiment,
+    fix="q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # (B, M, H, K) -> (B, H, M, K)\n"
+    "out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)",
+    references=(
+        "pytorch#133976",
+        "xformers@0.0.35:xformers/ops/fmha/__init__.py",
+        "torch@2.13.0:torch/nn/functional.py",
+    ),
+)
