@@ -12,7 +12,9 @@ Severity = Literal["critical", "high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The worst first."""
 
-Quantity = Literal["time", "memory", "first-call", "wrong", "refused", "kernel", "value"]
+Quantity = Literal[
+    "time", "time-per-sequence", "memory", "first-call", "wrong", "refused", "kernel", "value"
+]
 
 Verdict = Literal["confirmed", "refuted", "inconclusive", "would_test"]
 
@@ -129,8 +131,8 @@ class Prediction:
     """What an experiment is expected to show, fixed before it runs.
 
     Args:
-        quantity: time: treatment over control, all passes of the case; memory: their peaks; first-call:
-            their very first forwards; wrong: the treatment's numbers are, the control's are not;
+        quantity: time: treatment over control, all passes of the case; time-per-sequence: the same, each
+            divided by its B; memory: their peaks; first-call: their very first forwards; wrong: the treatment's numbers are, the control's are not;
             refused: the treatment does not run (refused, raised, out of memory), the control does;
             kernel: the treatment's kernels or form match `of`, the control's do not; value: what the
             habit's demonstration calls `of` lies in the interval for the treatment, outside for the

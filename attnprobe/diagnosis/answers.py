@@ -59,6 +59,14 @@ class Answers:
         return pace(self.timing, self.arm.case) if self.timing else None
 
     @property
+    def pace_per_sequence(self) -> Duration | None:
+        """`pace` shared out among the sequences of the batch."""
+        found, B = self.pace, self.arm.case.B
+        if found is None:
+            return None
+        return replace(found, median=found.median / B, low=found.low / B, high=found.high / B)
+
+    @property
     def peak(self) -> int | None:
         """Peak memory over the inputs in bytes."""
         peaks = (m.timing.peak_bytes for m in self.measured if m.timing is not None)

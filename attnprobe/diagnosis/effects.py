@@ -29,6 +29,8 @@ def effect(
     match prediction.quantity:
         case "time":
             return _time(treatment, control, in_turns)
+        case "time-per-sequence":
+            return _per_sequence(treatment, control)
         case "memory":
             return _memory(treatment, control)
         case "first-call":
@@ -58,6 +60,13 @@ def quotient(there: Duration, here: Duration) -> Found:
         return "the clock does not resolve it"
     low, high = there.low / here.high, there.high / here.low
     return Effect(low, there.median / here.median, high, there.median, here.median)
+
+
+def _per_sequence(treatment: Answers, control: Answers) -> Found:
+    there, here = treatment.pace_per_sequence, control.pace_per_sequence
+    if there is None or here is None:
+        return _untimed(treatment, control, lambda side: side.pace is None)
+    return _quotient(there, here)
 
 
 def _memory(treatment: Answers, control: Answers) -> Found:

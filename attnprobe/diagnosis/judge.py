@@ -121,10 +121,12 @@ def _ids(experiment: Experiment, records: Mapping[str, Record]) -> tuple[str, ..
 
 
 def _saved_s(suspicion: Suspicion, treatment: Answers, fix: Answers) -> float | None:
-    there, here = treatment.pace, fix.pace
+    """Of as many sequences as the user's call has."""
+    there, here = treatment.pace_per_sequence, fix.pace_per_sequence
     if there is None or here is None:
         return None
-    return (there.median - here.median) * suspicion.subject.calls_per_step
+    B = treatment.arm.case.B
+    return (there.median - here.median) * B * suspicion.subject.calls_per_step
 
 
 def _saved_bytes(treatment: Answers, fix: Answers) -> int | None:
@@ -142,9 +144,13 @@ def _remedy(prediction: Prediction, treatment: Answers, fix: Answers) -> Remedy:
         return Remedy(False, f"its result is wrong: {fix.wrong}")
     right = "right" if fix.parity is not None and fix.parity.verdict == "pass" else "runs"
     before, after = treatment.pace, fix.pace
-    if prediction.quantity == "time" and before is not None and after is not None:
+    each = prediction.quantity == "time-per-sequence"
+    if each:
+        before, after = treatment.pace_per_sequence, fix.pace_per_sequence
+    if (each or prediction.quantity == "time") and before is not None and after is not None:
         better = after.high < before.low
         took = f"{units.seconds(before.median)} -> {units.seconds(after.median)}"
+        took += " per sequence" if each else ""
         return Remedy(better, f"{right}, {took}" if better else f"no faster here: {took}")
     if prediction.quantity == "memory" and treatment.peak is not None and fix.peak is not None:
         took = f"{units.size(treatment.peak)} -> {units.size(fix.peak)}"

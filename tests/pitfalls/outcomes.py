@@ -34,7 +34,7 @@ class Scripted:
         """The outcome of a trial."""
         treated = Arm(trial.case, trial.backend) == self._experiment.treatment
         match self._prediction.quantity:
-            case "time" | "memory" | "first-call":
+            case "time" | "time-per-sequence" | "memory" | "first-call":
                 return self._timed(trial, treated)
             case "wrong":
                 bad = (treated, self._verdict) in (
@@ -55,7 +55,7 @@ class Scripted:
                 return self._value(treated)
 
     def _timed(self, trial: Trial, treated: bool) -> Outcome:
-        if self._verdict == "inconclusive" and self._prediction.quantity != "time":
+        if self._verdict == "inconclusive" and "time" not in self._prediction.quantity:
             return BROKEN if treated else Measured("", RIGHT, _timing(1e-3, 0.0))
         times, spread = {
             "confirmed": (inside(self._prediction), 0.001),
@@ -66,6 +66,8 @@ class Scripted:
             ratio = Ratio(times, times * (1 - spread), times * (1 + spread), 20)
             return Measured("", RIGHT, versus=Versus(trial.rival, ratio, ratio, ratio))
         factor = times if treated else 1.0
+        if self._prediction.quantity == "time-per-sequence":
+            factor *= trial.case.B
         return Measured("", RIGHT, _timing(1e-3 * factor, spread))
 
     def _refused(self, treated: bool) -> Outcome:
