@@ -131,12 +131,12 @@ class Prediction:
     """What an experiment is expected to show, fixed before it runs.
 
     Args:
-        quantity: time: treatment over control, all passes of the case; time-per-sequence: the same, each
-            divided by its B; memory: their peaks; first-call: their very first forwards; wrong: the treatment's numbers are, the control's are not;
-            refused: the treatment does not run (refused, raised, out of memory), the control does;
-            kernel: the treatment's kernels or form match `of`, the control's do not; value: what the
-            habit's demonstration calls `of` lies in the interval for the treatment, outside for the
-            control.
+        quantity: time: treatment over control, all passes of the case; time-per-sequence: the same,
+            each divided by its B; memory: their peaks; first-call: their very first forwards; wrong:
+            the treatment's numbers are, the control's are not; refused: the treatment does not run
+            (refused, raised, out of memory), the control does; kernel: the treatment's kernels or form
+            match `of`, the control's do not; value: what the habit's demonstration calls `of` lies in
+            the interval for the treatment, outside for the control.
         low: Least that is expected; 1 for what is only seen or not.
         high: Most that is expected.
         because: The model or measurement that the interval comes from.

@@ -66,7 +66,7 @@ def _per_sequence(treatment: Answers, control: Answers) -> Found:
     there, here = treatment.pace_per_sequence, control.pace_per_sequence
     if there is None or here is None:
         return _untimed(treatment, control, lambda side: side.pace is None)
-    return _quotient(there, here)
+    return quotient(there, here)
 
 
 def _memory(treatment: Answers, control: Answers) -> Found:

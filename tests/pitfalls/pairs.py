@@ -1,7 +1,8 @@
 """The pair of every rule: a workload that has the pitfall, and one next to it that has not.
 
 `tests/pitfalls/pairs/NAME.yaml` is a workload whose cases are called `has` and `healthy`; several may
-have one name where a pitfall has several faces, and each `has` must be confirmed. What is wrong
+have one name where a pitfall has several faces, and each `has` must be confirmed. Where a GPU and a CPU
+need shapes of their own there is one of each for `device: cpu` and for `device: cuda`. What is wrong
 with a machine and not with a call stands in `machines/NAME.py`: `HAS` and `HEALTHY`, two environments.
 """
 
@@ -37,9 +38,10 @@ class Pair:
     workload: Workload
 
     @property
-    def device(self) -> str:
-        """auto, cpu or cuda: where `has` is meant to run."""
-        return next(case.device for case in self.workload.cases if case.name == "has")
+    def devices(self) -> list[str]:
+        """Where `has` is meant to run."""
+        found = {case.device for case in self.workload.cases if case.name == "has"}
+        return ["cpu", "cuda"] if "auto" in found else sorted(found)
 
     def on(self, side: str, device: str) -> tuple[Subject, ...]:
         """The calls of one side: those of that name, and all that have another name."""
@@ -82,5 +84,4 @@ def made_up(name: str, side: str) -> Environment:
 
 def devices(name: str) -> list[str]:
     """Where a pair can be run."""
-    device = load(name).device
-    return ["cpu", "cuda"] if device == "auto" else [device]
+    return load(name).devices

@@ -115,7 +115,7 @@ def _brief(finding: Finding) -> str:
             return "wrong result"
         case "refused":
             return "does not run"
-        case "time" | "memory" | "first-call":
+        case "time" | "time-per-sequence" | "memory" | "first-call":
             return f"{units.factor(effect.median)} {prediction.quantity}"
         case "kernel":
             return effect.words
@@ -162,7 +162,7 @@ def evidence(finding: Finding) -> str:
         return finding.reason
     said = f"Predicted {predicted(finding)}"
     match prediction.quantity:
-        case "time" | "first-call":
+        case "time" | "time-per-sequence" | "first-call":
             numbers = _arrow(effect.treatment, effect.control, units.seconds)
         case "memory":
             numbers = _arrow(effect.treatment, effect.control, units.size)

@@ -1,0 +1,42 @@
+"""What devices do at least and at most, for predictions that are ratios of two times.
+
+CUDA: an H200's 4.8 TB/s and 989 TFLOP/s (bfloat16, dense) as kernels reach them; other GPUs of data
+centres have about the same ratio of the two. CPU: one core to a few. What is predicted from them is an
+interval that holds for any pair of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attnprobe.core.case import ELEMENT_BYTES, Case
+from attnprobe.diagnosis.situation import Situation
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Ranges, the least first.
+
+    Args:
+        bytes: Bytes per second, read and written together.
+        flops: Floating-point operations per second of fused attention.
+        launch_s: Seconds that one call costs however small it is, as a loop of such calls sees it.
+    """
+
+    bytes: tuple[float, float]
+    flops: tuple[float, float]
+    launch_s: tuple[float, float]
+
+
+CUDA = Rates((1.5e12, 4.8e12), (2e14, 8e14), (3e-6, 3e-5))
+CPU = Rates((2e9, 2e10), (1e10, 1.5e11), (2e-6, 3e-5))
+
+
+def rates(here: Situation) -> Rates:
+    """Of the device on which experiments run."""
+    return CUDA if here.on_cuda else CPU
+
+
+def cache_bytes(case: Case) -> int:
+    """Bytes of K and V."""
+    return case.B * case.Hkv * case.Mkv * (case.K + case.Kv) * ELEMENT_BYTES[case.dtype]
