@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from attnprobe.device.lowering.base import Refusal
 
 WARM = 3
 CALLS = 10
+LOOPS = 5
 
 
 def prepared(inputs: Inputs) -> Prepared:
@@ -41,11 +43,16 @@ def warm(run: Callable[[], object], device: torch.device) -> None:
     wait(device)
 
 
-def seconds(run: Callable[[], object], device: torch.device) -> float:
-    """Per call, warm and waited for: the mean of ten that follow each other."""
-    warm(run, device)
+def loop(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds per call of ten that follow each other, the last one waited for."""
     start = time.perf_counter()
     for _ in range(CALLS):
         run()
     wait(device)
     return (time.perf_counter() - start) / CALLS
+
+
+def seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Per call, warm: the median of five loops, so that one that lost its core does not count."""
+    warm(run, device)
+    return statistics.median(loop(run, device) for _ in range(LOOPS))
