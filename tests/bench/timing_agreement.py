@@ -5,7 +5,7 @@
 Prints one row per kernel and direction: 32 of torch's own, 40 with xFormers; some two minutes.
 Launch-bound rows are shown and not judged: do_bench leaves the host's gaps in.
 
-Each of the three begins with half a second of the very call, back to back: a GPU that comes from rest
+Each of the three begins with 0.3 s of the very call, back to back: a GPU that comes from rest
 runs at a higher clock than one whose power cap has set in. Without it cuDNN's kernels, which draw most,
 were 5 to 17% slower to whoever came later (H200, 700 W, torch 2.11); all others agreed within 2%, but
 for flash attention with K128 and no mask (4 to 5%).
@@ -88,7 +88,7 @@ def cupti_s(run: Callable[[], object]) -> float | None:
     return median(sum(took[i : i + each]) for i in range(0, len(took), each))
 
 
-def heat(run: Callable[[], object], seconds: float = 0.5) -> None:
+def heat(run: Callable[[], object], seconds: float = 0.3) -> None:
     """The call back to back, until the clock is that of sustained load."""
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
