@@ -7,13 +7,10 @@ has not changed since it was last seen costs a look into a table.
 
 from __future__ import annotations
 
-import time
-
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from attnprobe.capture.recognise.allowance import Allowance
 from attnprobe.capture.recognise.describe import Looked, describe
 from attnprobe.capture.recognise.reading import Reading, Unseen
 from attnprobe.capture.recognise.reductions import reduce
@@ -31,13 +28,9 @@ class Recogniser:
 
     A tensor made under inference mode has no version, so that it is looked at every time; a write
     through `.data` is not seen by the version.
-
-    Args:
-        allowance: What may be spent on looking.
     """
 
-    def __init__(self, allowance: Allowance | None = None) -> None:
-        self._allowance = allowance or Allowance()
+    def __init__(self) -> None:
         self._known = dict[tuple[object, ...], tuple[StorageWeakRef, Recognition]]()
 
     def __call__(self, mask: Tensor, Mq: int, Mkv: int) -> Recognition:
@@ -60,13 +53,8 @@ class Recogniser:
             storage, recognition = self._known[key]
             if not storage.expired():  # type: ignore[no-untyped-call]  # torch's
                 return recognition
-        signature = (mask.shape, mask.stride(), mask.dtype, mask.device)
-        if not self._allowance.grants(signature):
-            return Unseen(mask, "not looked at: others of its shape were, and it would cost time")
-        started = time.perf_counter()
         with torch.no_grad():
             recognition = _look(mask.detach(), mask.requires_grad, Mq, Mkv)
-        self._allowance.spend(time.perf_counter() - started, mask)
         if key is not None:
             if len(self._known) >= KNOWN:
                 self._forget()

@@ -39,39 +39,14 @@ class Structure:
 
 
 def explain(rows: Rows) -> Structure | None:
-    """The first structure, from simple to involved, that is the mask; None for none.
-
-    A single query tells no mask: its keys are a range, and that is what it is called.
-    """
+    """The first structure, from simple to involved, that is the mask; None for none."""
     if not rows.contiguous:
         return with_gaps(rows, (whole(rows), keys(rows)), Structure)
-    several = rows.Mq > 1
-    for boxes_of, masks_of in (
-        (whole, plain),
-        (keys, plain),
-        *(
-            (
-                (whole, local),
-                (keys, local),
-                (both, plain),
-                (whole, bands),
-                (whole, families),
-                (both, local),
-                *((boxes, masks) for masks in (bands, families) for boxes in (keys, both)),
-            )
-            if several
-            else ()
-        ),
-    ):
+    for boxes_of, masks_of in SEARCH if rows.Mq > 1 else ONE_QUERY:
         boxes = boxes_of(rows)
-        for mask in masks_of(rows, boxes) if several else (NONE,):
-            if reproduces(rows, mask, boxes):
-                return Structure(mask, boxes)
-    boxes = documents(rows)
-    for masks_of in (plain, local, bands) if several else ():
         for mask in masks_of(rows, boxes):
             if reproduces(rows, mask, boxes):
-                return Structure(mask, boxes, documents=True)
+                return Structure(mask, boxes, documents=boxes_of is documents)
     return with_gaps(rows, (whole(rows), keys(rows)), Structure)
 
 
@@ -132,10 +107,21 @@ def documents(rows: Rows) -> Boxes:
     )
 
 
+def unmasked(rows: Rows, boxes: Boxes) -> Iterator[Mask]:
+    """No mask."""
+    yield NONE
+
+
 def plain(rows: Rows, boxes: Boxes) -> Iterator[Mask]:
     """No mask, and causal."""
     yield NONE
     yield from (causal(align) for align in ALIGNS)
+
+
+def strict(rows: Rows, boxes: Boxes) -> Iterator[Mask]:
+    """All before the diagonal, and all behind it."""
+    for align in ALIGNS:
+        yield from (Mask(None, -1, align), Mask(-1, None, align))
 
 
 def local(rows: Rows, boxes: Boxes) -> Iterator[Mask]:
@@ -187,3 +173,27 @@ def _range(rows: Rows) -> tuple[Tensor, Tensor]:
     first = torch.where(rows.allowing, rows.first, rows.Mkv).amin(-1, keepdim=True)
     stop = rows.last.amax(-1, keepdim=True) + 1
     return torch.minimum(first, stop), stop
+
+
+SEARCH = (
+    (whole, plain),
+    (whole, strict),
+    (keys, plain),
+    (whole, local),
+    (keys, local),
+    (both, plain),
+    (whole, bands),
+    (whole, families),
+    (both, local),
+    (keys, bands),
+    (both, bands),
+    (keys, families),
+    (both, families),
+    (documents, plain),
+    (documents, local),
+    (documents, bands),
+)
+"""Where sequences may lie and what may hold within them, the usual before the involved."""
+
+ONE_QUERY = ((whole, unmasked), (keys, unmasked))
+"""A single query tells no mask: its keys are a range, and that is what it is called."""
