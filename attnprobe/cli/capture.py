@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from attnprobe.capture import launch
-from attnprobe.capture.finish import finish
 from attnprobe.capture.writing import rank_path
-from attnprobe.cli import options
+from attnprobe.cli import options, scripted
 from attnprobe.cli.output import next_step, say
-from attnprobe.errors import SessionError, UnusableHost, UsageError
+from attnprobe.errors import UsageError
 from attnprobe.report import terminal
 from attnprobe.report.compose.capture import capture as composed
 
@@ -47,19 +46,12 @@ def capture(
 
     Under torchrun: `torchrun --no-python attnprobe capture -o run.json -- train.py` (a file per rank).
     """
-    path = Path(rank_path(output))
-    _hold_writable(path)
-    before = _stamp(path)
+    _hold_writable(Path(rank_path(output)))
     wish = launch.Wish(tuple(command), output, steps, stop_after, timing, python or None)
-    code = launch.run(wish)
-    if _stamp(path) == before:
+    code, path, found = scripted.seen(wish)
+    if found is None:
         say(f"attnprobe: no capture was written: the script was killed early (exit code {code})")
-        raise typer.Exit(code)
-    try:
-        found = finish(path, python or None)
-    except SessionError as error:
-        raise UnusableHost(error.what, error.why, "run the script again") from None
-    if found.rank in (None, 0):
+    elif found.rank in (None, 0):
         sys.stderr.write(terminal.text(composed(found)))
         say(f"capture: {path}")
         next_step(f"attnprobe diagnose {path}", f"attnprobe check {path}")
@@ -76,12 +68,3 @@ def _hold_writable(path: Path) -> None:
     if path.is_dir() or not os.access(folder, os.W_OK):
         why = "it is a folder" if path.is_dir() else f"{folder} is no folder that can be written to"
         raise UsageError(f"-o {path} cannot be written", why=why, fix="give another file")
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Tells one file of that name from another."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino

@@ -33,7 +33,13 @@ VERDICTS = ("confirmed", "inconclusive", "would_test")
 
 
 def diagnose(
-    workload: options.Workload = "",
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[WORKLOAD | CAPTURE | -- SCRIPT [ARGS]]",
+            help="A shipped workload's name, a YAML file, a capture, or a script to be captured.",
+        ),
+    ] = [],  # noqa: B006 - typer reads the default, nothing changes it
     no_run: Annotated[
         bool, typer.Option("--no-run", help="Suspicions alone; nothing is started, no GPU needed.")
     ] = False,
@@ -82,6 +88,10 @@ def diagnose(
             "--case", metavar="NAME=VALUE", help="With --shape: another field of the case; repeats."
         ),
     ] = [],  # noqa: B006 - as above
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, metavar="N", help="End SCRIPT after N optimizer steps."),
+    ] = None,
     device: options.Device = "auto",
     seed: options.Seed = 0,
     session: options.Session = "",
@@ -91,11 +101,15 @@ def diagnose(
 ) -> None:
     """Which known pitfalls is this workload in? Each is proven here by an experiment.
 
+    After -- comes a script, or -m and a module: it is run as it is, its attention calls are taken down,
+    and those are looked into.
+
     What is predicted is fixed before anything runs; what is refuted is said too. Ends with the fastest
     backend that is right for each call. Exits 1 with --fail-on and such a finding.
     """
     grave = _grave(fail_on)
     rules = _rules(only, skip)
+    workload = _named(command, steps, python)
     if not workload and shape:
         wanted = described(shape, dtype, mask, backend, habit, case)
     else:
@@ -143,6 +157,37 @@ def _proven(
         if not narrow:
             experiments.advise(survey_, looked_into, lambda: budget - survey_.seconds)
         return survey_.finish(), survey_.journal.problem
+
+
+def _named(command: list[str], steps: int | None, python: str) -> str:
+    """The workload that was named; a script is run, and its capture is the workload.
+
+    Raises:
+        UsageError: Options of a script without one, or a script that made no attention call.
+    """
+    script = len(command) > 1 or any(word.endswith(".py") for word in command)
+    if not script:
+        if steps is not None:
+            raise UsageError(
+                "--steps is about a script", fix="diagnose --steps 20 -- train.py ARGS"
+            )
+        return "".join(command)
+    from attnprobe.capture import launch
+    from attnprobe.cli import scripted
+
+    output = options.fresh("capture", ".json")
+    wish = launch.Wish(tuple(command), str(output), stop_after=steps, python=python or None)
+    code, path, found = scripted.seen(wish)
+    if found is None:
+        raise UsageError(
+            "nothing was taken down of the script",
+            why=f"it was killed early (exit code {code})",
+            fix="see that it runs without attnprobe",
+        )
+    if code:
+        say(f"the script ended with exit code {code}; what it called until then is looked into")
+    say(f"capture: {path} ({len(found.calls)} different attention calls)")
+    return str(path)
 
 
 def _chosen(

@@ -100,6 +100,10 @@ def session_file(given: str, resume: bool, command: str) -> tuple[Path, Mode]:
         return Path(given), "resume" if resume else "new"
     if resume:
         raise UsageError("--resume needs to know what to go on with", fix="add --session FILE")
+    return fresh(command, ".jsonl"), "new"
+
+
+def fresh(what: str, suffix: str) -> Path:
+    """A new file for temporary things."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    name = f"attnprobe-{command}-{stamp}-{os.getpid()}.jsonl"
-    return Path(tempfile.gettempdir()) / name, "new"
+    return Path(tempfile.gettempdir()) / f"attnprobe-{what}-{stamp}-{os.getpid()}{suffix}"

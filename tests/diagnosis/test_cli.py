@@ -105,3 +105,41 @@ def test_explain_of_what_does_not_exist() -> None:
     done = attnprobe("explain", "fp32")
     assert done.returncode == 2
     assert "fp32-inputs" in done.stderr
+
+
+SCRIPT = """
+import sys
+import torch
+import torch.nn.functional as F
+
+q, k, v = (torch.randn(1, 4, 64, 32, requires_grad=True) for _ in range(3))
+mask = torch.ones(64, 64, dtype=torch.bool).tril()
+F.scaled_dot_product_attention(q, k, v, attn_mask=mask).sum().backward()
+print("trained")
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("code", ["0", "3"])
+def test_a_script_is_run_and_looked_into(tmp_path: Path, code: str) -> None:
+    """Its output is its own, its line is where findings are, and its failure does not lose them."""
+    pytest.importorskip("torch")
+    (tmp_path / "train.py").write_text(SCRIPT)
+    json_ = str(tmp_path / "d.json")
+    done = attnprobe(
+        "diagnose", "--budget", "20", "--device", "cpu", "--json", json_, "--", "train.py", code,
+        place=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("trained")
+    assert ("ended with exit code 3" in done.stderr) == (code == "3")
+    (best,) = json.loads((tmp_path / "d.json").read_text())["best"].values()
+    assert best["where"] == "train.py:8"
+    assert best["backend"]
+
+
+def test_a_script_that_is_not_there() -> None:
+    """Nothing is started."""
+    done = attnprobe("diagnose", "--", "no_such.py", "--lr", "3")
+    assert done.returncode == 2
+    assert "there is no script" in done.stderr
