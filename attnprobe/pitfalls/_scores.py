@@ -41,18 +41,22 @@ def extra(case: Case, added: float, what: str) -> Prediction:
     return Prediction("memory", 1 + added / high, 1 + added / low, because)
 
 
-def unfused(case: Case) -> Prediction:
-    """Peak memory of the math kernel over that of a fused one."""
+def unfused(case: Case, besides: int = 0) -> Prediction:
+    """Peak memory of the math kernel over that of a fused one.
+
+    Args:
+        case: The call.
+        besides: Bytes that the fused call needs and the other does not: repeated heads, say.
+    """
     low, high = fused(case)
     few, many = _MATRICES[case.passes]
     scores, floor = cost.score_bytes(case), cost.floor_bytes(case)
     because = (
         f"{few} to {many} float32 matrices of {units.size(scores)}, B * Hq * Mq * Mkv scores each, "
-        f"over {_said(low, high)} of a fused kernel"
+        f"over {_said(low, high + besides)} of a fused kernel"
     )
-    return Prediction(
-        "memory", max(1.0, few * scores / high), (many * scores + 2 * floor) / low, because
-    )
+    least, most = few * scores / (high + besides), (many * scores + 2 * floor) / low
+    return Prediction("memory", max(1.0, least), most, because)
 
 
 def _said(low: float, high: float) -> str:

@@ -1,0 +1,62 @@
+"""A padding mask that is copied for every head and query takes memory like the scores.
+
+**What happens.** The mask alone takes gigabytes: B * Hq * Mq * Mkv elements where B * Mkv say the
+same.
+
+**Why.** `expand` is free until something makes it contiguous: `repeat`, a comparison, an addition to
+another mask. A boolean one is then converted to numbers of the queries' type, once more of that size.
+
+**Experiment.** The mask as (B, Hq, Mq, Mkv) against the same as (B, 1, 1, Mkv).
+
+**Remedy.** Keep it as keys, `keep[:, None, None, :]`: SDPA reads broadcast dimensions with stride 0.
+
+**Versions.** All of torch. xFormers wants the full shape but takes an expanded view.
+"""
+
+from __future__ import annotations
+
+from attnprobe.core.case import ELEMENT_BYTES
+from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.diagnosis.rule import Pitfall
+from attnprobe.diagnosis.situation import Situation
+from attnprobe.pitfalls import _scores
+
+HABIT = "key-mask-expanded"
+
+
+def suspect(here: Situation) -> str | None:
+    """Padding alone is a matter of keys; another mask beside it has queries of its own."""
+    case = here.case
+    padded = case.lengths is not None and case.storage == "padded"
+    if not here.has(HABIT) or not padded or not case.mask.is_none or not case.score.is_plain:
+        return None
+    if predict(here).low < _scores.MATTERS:
+        return None
+    full = case.B * case.Hq * case.Mq * case.Mkv
+    return f"the padding mask has B * Hq * Mq * Mkv = {full:,} elements; B * Mkv would do"
+
+
+def predict(here: Situation) -> Prediction:
+    """One byte per pair of the copied mask, and the queries' type for its conversion."""
+    case = here.case
+    each = 1 + ELEMENT_BYTES[case.dtype]
+    added = case.B * case.Hq * case.Mq * case.Mkv * each
+    return _scores.extra(case, added, f"the mask and its conversion, {each} bytes a pair")
+
+
+def experiment(here: Situation) -> Experiment:
+    """One edit: the mask's shape."""
+    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+
+
+PITFALL = Pitfall(
+    code="AP052",
+    severity="high",
+    suspect=suspect,
+    predict=predict,
+    experiment=experiment,
+    fix="F.scaled_dot_product_attention(q, k, v, attn_mask=keep[:, None, None, :])  # keep: (B, Mkv)",
+    references=(
+        "torch@2.13.0:torch/nn/functional.py (scaled_dot_product_attention: attn_mask broadcasts)",
+    ),
+)
