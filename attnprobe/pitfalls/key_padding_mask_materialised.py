@@ -37,11 +37,12 @@ def suspect(here: Situation) -> str | None:
 
 
 def predict(here: Situation) -> Prediction:
-    """One byte per pair of the copied mask, and the queries' type for its conversion."""
+    """The conversion to the queries' type at least; at most the copy and its negation besides."""
     case = here.case
-    each = 1 + ELEMENT_BYTES[case.dtype]
-    added = case.B * case.Hq * case.Mq * case.Mkv * each
-    return _scores.extra(case, added, f"the mask and its conversion, {each} bytes a pair")
+    pairs, size = case.B * case.Hq * case.Mq * case.Mkv, ELEMENT_BYTES[case.dtype]
+    least = _scores.extra(case, pairs * size, f"{size} to {size + 2} bytes a pair: the mask")
+    most = _scores.extra(case, pairs * (size + 2), "")
+    return Prediction("memory", least.low, most.high, least.because)
 
 
 def experiment(here: Situation) -> Experiment:
