@@ -1,0 +1,85 @@
+"""cuDNN builds a plan for every new shape, and takes the host tens of milliseconds for it.
+
+**What happens.** Every length that was not seen before costs tens of milliseconds: training on texts of
+all lengths is bound by the CPU, serving stutters with each new length of the cache.
+
+**Why.** Torch keeps cuDNN's plans by exact sizes and strides, in each thread for itself, and builds one
+where there is none. From 2.11 cuDNN is the default on compute capability 9.0 and 10.0, so this came
+with an upgrade.
+
+**Experiment.** cuDNN's kernel on batches of eight lengths, the first call of each over its second; the
+same batches padded to one length.
+
+**Remedy.** Lengths rounded up to a few sizes; or TORCH_CUDNN_SDPA_DEPRIORITIZED=1, with which flash is
+asked first. TORCH_CUDNN_SDPA_AVOID_RECOMPILE=1 rounds inside torch, for calls without mask whose q, k
+and v lie as (B, M, H, K).
+
+**Versions.** torch 2.5.0, and 2.11 and later with cuDNN after 9.15.
+"""
+
+from __future__ import annotations
+
+import math
+
+from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.diagnosis.rule import Pitfall, Untestable
+from attnprobe.diagnosis.situation import Situation
+from attnprobe.pitfalls import _cudnn
+
+HABIT = "length-of-its-own"
+MANY = 8
+"""Lengths of one workload from which it is no longer a few buckets."""
+
+
+def suspect(here: Situation) -> str | None:
+    """Where cuDNN runs: the code says so, or the workload has many lengths of one call."""
+    if not _cudnn.runs(here) or "TORCH_CUDNN_SDPA_AVOID_RECOMPILE" in here.environment.variables:
+        return None
+    if here.has(HABIT):
+        return "every batch has a length of its own, and cuDNN plans for each"
+    lengths = {
+        other.case.Mq for other in here.workload if _alike(here, other.case.Hq, other.case.K)
+    }
+    if here.backend == "sdpa-cudnn" and len(lengths) >= MANY:
+        return f"the workload has {len(lengths)} lengths, and cuDNN plans for each"
+    return None
+
+
+def predict(here: Situation) -> Prediction:
+    """A plan against a call; plans of 23 to 42 ms were reported."""
+    return Prediction(
+        "value",
+        10,
+        math.inf,
+        "a plan takes tens of milliseconds (pytorch#191576: 42 ms), a planned call a fraction of one",
+        of="first call over second",
+    )
+
+
+def experiment(here: Situation) -> Experiment | Untestable:
+    """One edit: lengths of their own, or one for all."""
+    if here.case.Mq <= 3 * MANY:
+        return Untestable("so short a call has no eight lengths; one of 128 queries and more has")
+    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+
+
+def _alike(here: Situation, heads: int, K: int) -> bool:
+    return (heads, K) == (here.case.Hq, here.case.K)
+
+
+PITFALL = Pitfall(
+    code="AP065",
+    severity="high",
+    suspect=suspect,
+    predict=predict,
+    experiment=experiment,
+    fix="export TORCH_CUDNN_SDPA_DEPRIORITIZED=1  # or pad lengths to a multiple of 256",
+    references=(
+        "pytorch#154602",
+        "pytorch#155958",
+        "pytorch#191576",
+        "modelscope/FunASR#3705",
+        "torch@2.13.0:aten/src/ATen/native/cudnn/MHA.cpp",
+    ),
+    once=True,
+)
