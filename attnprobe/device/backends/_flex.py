@@ -37,9 +37,13 @@ def prepare(inputs: Inputs, call: Callable[..., Any], ask_lse: bool) -> Prepared
             anew for the one with it, and with it the compiled form launches one more small kernel.
     """
     case = inputs.case
-    if case.wants_backward and case.device == "cpu":
-        return Refusal(("flex_attention has no backward on the CPU (_validate_device)",), "library")
     leaves = _leaves.qkv(inputs, BHMK())
+    validate = getattr(flex_module, "_validate_device", None)  # since torch 2.6
+    try:  # before anything is compiled; says that there is no backward on the CPU
+        if validate is not None:
+            validate(leaves["q"], leaves["k"], leaves["v"])
+    except (NotImplementedError, ValueError) as error:
+        return Refusal((str(error),), "library")
     if inputs.bias is not None:
         bias = inputs.bias.detach().requires_grad_(case.wants_bias_grad)
         inputs = replace(

@@ -1,0 +1,74 @@
+"""nn.MultiheadAttention outside eval mode misses its one-operator path.
+
+**What happens.** Small calls of a layer in inference (a token, a short sentence) take two to four
+times as long as they could.
+
+**Why.** In eval mode, without gradients, with `batch_first=True`, an even number of heads, one
+tensor as query, key and value and no float mask, the layer calls a single native operator. If one
+condition fails it walks through Python and some twenty operators: 39 us against 14 us of host time
+on one CPU core.
+
+**Experiment.** The layer in training mode without gradients; the native operator.
+
+**Remedy.** `mha.eval()` and `torch.inference_mode()`, boolean masks. For equal numbers in training
+and evaluation the other way round: `torch.backends.mha.set_fastpath_enabled(False)`.
+
+**Versions.** torch 1.12 and later. The catalogue of folklore expects it to be faster always; it is
+where the host sets the pace. Long sequences lose: the operator holds all scores (at M = 512 and K =
+32 on a CPU 13% slower with 4.5 times the memory).
+"""
+
+from __future__ import annotations
+
+from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.diagnosis.rule import Pitfall
+from attnprobe.diagnosis.situation import Situation
+
+LAUNCH_BOUND = {"cpu": 2e5, "cuda": 5e8}
+"""FLOPs below which the host's 25 us weigh more than the work: about 10 GFLOP/s of one CPU core on such
+small products, and 50 TFLOP/s of a GPU."""
+
+
+def suspect(here: Situation) -> str | None:
+    """Inference through the slow path, the other conditions of the fast one met, and little work."""
+    case = here.case
+    inference = here.backend == "mha" and not case.wants_backward and not case.dropout_p
+    takes = case.Mq == case.Mkv and not case.Hq % 2 and case.score.is_plain
+    if not inference or not takes or case.mask_form == "dense-float":
+        return None
+    work = _flops(here)
+    if work > LAUNCH_BOUND["cuda" if here.on_cuda else "cpu"]:
+        return None
+    return f"no gradients, and {work:.2g} FLOPs are less than the host's part"
+
+
+def _flops(here: Situation) -> float:
+    """Four projections, and two products of attention."""
+    case, width = here.case, here.case.Hq * here.case.K
+    tokens = case.B * case.Mq
+    return float(tokens * 8 * width * width + tokens * 4 * case.Mkv * width)
+
+
+def predict(here: Situation) -> Prediction:
+    """The host's part of both paths, and some work that both have."""
+    return Prediction("time", 1.3, 4, "39 us of host time against 14 us, whatever the work")
+
+
+def experiment(here: Situation) -> Experiment:
+    """One edit: which path the layer takes."""
+    return Experiment(here.arm(), here.arm("mha-fast-path"))
+
+
+PITFALL = Pitfall(
+    code="AP068",
+    severity="low",
+    suspect=suspect,
+    predict=predict,
+    experiment=experiment,
+    fix="mha.eval()\nwith torch.inference_mode():\n    out, _ = mha(x, x, x, need_weights=False)",
+    references=(
+        "torch@2.13.0:torch/nn/modules/activation.py (why_not_fast_path)",
+        "pytorch#107084",
+        "pytorch#176559",
+    ),
+)
