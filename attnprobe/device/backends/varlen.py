@@ -19,7 +19,7 @@ from attnprobe.device.backends.base import Backend, Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.layouts import THK
 from attnprobe.device.lowering import varlen
-from attnprobe.device.lowering.base import Refusal
+from attnprobe.device.lowering.base import Lowered, Refusal
 
 
 class Varlen(Backend):
@@ -41,9 +41,13 @@ class Varlen(Backend):
         """What a fused kernel on tensor cores may round."""
         return "fused_tc"
 
+    def lowered(self, inputs: Inputs) -> Lowered | Refusal:
+        """Where the sequences start, how long they are, which window; what habits get wrong."""
+        return varlen.lower(inputs)
+
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """THK and cu_seq; CUDA, 16 bits."""
-        lowered = varlen.lower(inputs)
+        lowered = self.lowered(inputs)
         reasons = refusals(inputs.case)
         if isinstance(lowered, Refusal):
             return Refusal((*lowered.reasons, *reasons), lowered.by)
