@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from attnprobe.capture.replay.asked import backend, passes_and_grads
+from attnprobe.capture.replay.habits import habits
 from attnprobe.capture.replay.memory import layout
 from attnprobe.capture.replay.pairs import pairs
 from attnprobe.capture.replay.shapes import dims
@@ -70,24 +71,28 @@ def replayed(call: capture.Call) -> Replayed:
 def workload(captured: capture.Capture) -> Workload:
     """The calls of a script as a workload; calls that no case can stand for are in its notes.
 
-    Calls at different places whose cases are the same are one case: it is made as often as they all
-    are together in a step, or in the whole run of a script that takes no steps.
+    Calls at different places whose cases and habits are the same are one case: it is made as often as
+    they all are together in a step, or in the whole run of a script that takes no steps.
     """
-    calls, notes = dict[str, Call](), [f"not seen: {gap.what}: {gap.why}" for gap in captured.gaps]
+    calls, notes = (
+        dict[tuple[str, tuple[str, ...]], Call](),
+        [f"not seen: {gap.what}: {gap.why}" for gap in captured.gaps],
+    )
     for call in captured.calls:
         found = replayed(call)
         notes += [f"{call.where} ({call.api}): {text}" for text in found.unsaid]
         if found.case is None:
             continue
         times = max(1, round(call.count / max(1, captured.steps)))
-        known = calls.get(found.case.id)
+        seen = (found.case.id, habits(call))
+        known = calls.get(seen)
         if known:
             times += known.calls_per_step
             places = f"{known.source}, {call.where}"
-            calls[found.case.id] = replace(known, calls_per_step=times, source=places)
+            calls[seen] = replace(known, calls_per_step=times, source=places)
             continue
         source = f"{captured.script}: {call.where}"
-        calls[found.case.id] = Call(found.case, source, backend(call), times)
+        calls[seen] = Call(found.case, source, backend(call), times, habits=seen[1])
     return Workload(
         name=captured.script or "captured",
         source=f"captured from {captured.script}",

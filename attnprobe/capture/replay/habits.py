@@ -1,0 +1,61 @@
+"""What a script was seen to do around a call that no field of a Case says: its habits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attnprobe.core.capture import Call
+
+_LEAST_FINITE = {
+    "float16": -65504.0,
+    "bfloat16": -3.3895313892515355e38,
+    "float32": -3.4028234663852886e38,
+}
+"""torch.finfo(dtype).min."""
+
+_SIXTEEN_BITS = ("float16", "bfloat16")
+
+
+def habits(call: Call) -> tuple[str, ...]:
+    """Names of `device/habits/`, as far as a capture can tell.
+
+    Args:
+        call: What was seen.
+    """
+    return tuple(name for name, shows in _SHOWS.items() if shows(call))
+
+
+def _folded(call: Call) -> bool:
+    return call.api == "sdpa" and len(call.q.shape) == 3 and call.q.kind != "nested"
+
+
+def _broadcast(call: Call) -> bool:
+    if call.api != "sdpa" or call.enable_gqa or len(call.q.shape) != 4 or len(call.k.shape) != 4:
+        return False
+    return call.k.shape[1] == 1 < call.q.shape[1]
+
+
+def _finite(call: Call) -> bool:
+    """Rows without keys matter; elsewhere the least number masks as well as -inf."""
+    mask = call.mask
+    if mask is None or not mask.empty_rows or not mask.forbidding:
+        return False
+    return all(value in _LEAST_FINITE.values() for value in mask.forbidding)
+
+
+def _float32_heads(call: Call) -> bool:
+    wide = (call.q.dtype, call.k.dtype)
+    return call.api == "xformers" and "float32" in wide and call.v.dtype in _SIXTEEN_BITS
+
+
+def _in_eval(call: Call) -> bool:
+    return call.api != "mha" and call.dropout_p > 0 and call.training is False
+
+
+_SHOWS: dict[str, Callable[[Call], bool]] = {
+    "dropout-in-eval": _in_eval,
+    "heads-broadcast": _broadcast,
+    "heads-folded": _folded,
+    "mask-of-finfo-min": _finite,
+    "rope-in-float32": _float32_heads,
+}

@@ -1,0 +1,61 @@
+"""What a script does around its calls becomes the habit of that name, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from attnprobe.capture.replay import workload
+from attnprobe.capture.replay.habits import _SHOWS, habits
+from attnprobe.core.capture import Call, Capture
+from attnprobe.device import habits as known
+from tests.capture.captures import CAUSAL, TRAINING, call, mask, tensor
+
+FOLDED = replace(
+    call(), q=tensor((96, 1024, 64)), k=tensor((96, 1024, 64)), v=tensor((96, 1024, 64))
+)
+LEAST = mask("mixed", "float32", forbidding=(-3.4028234663852886e38,) * 2, empty_rows=5)
+WIDE = tensor((2, 64, 8, 64), dtype="float32")
+MIXED = replace(call(api="xformers", layout="BMHK"), q=WIDE, k=WIDE)
+
+
+@pytest.mark.parametrize(
+    ("seen", "names"),
+    [
+        (call(), ()),
+        (call(is_causal=True, mask=CAUSAL), ()),
+        (call(dropout_p=0.1, training=False), ("dropout-in-eval",)),
+        (call(dropout_p=0.1, training=True), ()),
+        (call(dropout_p=0.1), ()),
+        (call(keys=(8, 1, 1024, 64)), ("heads-broadcast",)),
+        (call(keys=(8, 1, 1024, 64), enable_gqa=True), ()),
+        (FOLDED, ("heads-folded",)),
+        (replace(FOLDED, api="hand-written"), ()),
+        (call(mask=LEAST), ("mask-of-finfo-min",)),
+        (call(mask=replace(LEAST, empty_rows=0)), ()),
+        (call(mask=replace(LEAST, forbidding=(float("-inf"),) * 2)), ()),
+        (MIXED, ("rope-in-float32",)),
+        (replace(MIXED, api="sdpa"), ()),
+    ],
+)
+def test_a_habit_is_seen(seen: Call, names: tuple[str, ...]) -> None:
+    """One thing different, and it is another habit or none."""
+    assert habits(seen) == names
+
+
+def test_all_of_them_exist() -> None:
+    """A name that no file has would be refused by the workload."""
+    assert set(_SHOWS) <= set(known.names())
+
+
+def test_two_habits_on_one_case_stay_two_calls() -> None:
+    """The same recipe, once dropped in eval mode and once in training."""
+    there, here = call(dropout_p=0.1, training=False), call(dropout_p=0.1, training=True)
+    found = workload(Capture(script="x.py", calls=(there, here)))
+    assert [c.habits for c in found.calls] == [("dropout-in-eval",), ()]
+
+
+def test_sound_training_has_none() -> None:
+    """The golden capture."""
+    assert all(c.habits == () for c in workload(TRAINING).calls)
