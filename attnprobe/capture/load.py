@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -20,7 +21,17 @@ class _Head:
     schema: str = ""
 
 
-_CAPTURE, _HEAD = TypeAdapter(Capture), TypeAdapter(_Head)
+@cache
+def _capture() -> TypeAdapter[Capture]:
+    """Built when the first capture is read; workloads in YAML need none."""
+    return TypeAdapter(Capture)
+
+
+@cache
+def _head() -> TypeAdapter[_Head]:
+    return TypeAdapter(_Head)
+
+
 _LARGEST = 256 * 2**20
 """Bytes; two thousand calls are some megabytes."""
 
@@ -42,8 +53,8 @@ def load(path: str | Path) -> Capture:
     if len(text) > _LARGEST:
         raise SessionError(f"{name} is larger than {_LARGEST >> 20} MiB", fix=fix)
     try:
-        _hold_version(name, validated(_HEAD, text).schema)  # before its fields are judged by ours
-        return validated(_CAPTURE, text)
+        _hold_version(name, validated(_head(), text).schema)  # before its fields are judged by ours
+        return validated(_capture(), text)
     except Unreadable as error:
         raise SessionError(f"{name} is no capture", why=str(error), fix=fix) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -27,7 +28,7 @@ def read_header(line: bytes) -> Header:
     Raises:
         Unreadable: It is none.
     """
-    return validated(_HEADER, line)
+    return validated(_header(), line)
 
 
 def read_line(line: bytes) -> Line:
@@ -36,7 +37,7 @@ def read_line(line: bytes) -> Line:
     Raises:
         Unreadable: Nothing that this version knows.
     """
-    found = validated(_LINE, line)
+    found = validated(_line(), line)
     if isinstance(found, RecordLine) and found.record.trial.case.problems:
         raise Unreadable(f"its case is none: {found.record.trial.case.problems[0]}")
     return found
@@ -95,5 +96,13 @@ def _mask_schema(source: Any, handler: Any) -> CoreSchema:
 # neither pydantic nor the mask families.
 Mask.__get_pydantic_core_schema__ = staticmethod(_mask_schema)  # type: ignore[attr-defined]
 
-_HEADER = TypeAdapter(Header)
-_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="type")])
+
+@cache
+def _header() -> TypeAdapter[Header]:
+    """Built when the first file is read: that takes longer than all of `diagnose --no-run` may."""
+    return TypeAdapter(Header)
+
+
+@cache
+def _line() -> TypeAdapter[Line]:
+    return TypeAdapter(Annotated[Line, Field(discriminator="type")])
