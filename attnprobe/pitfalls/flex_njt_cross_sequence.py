@@ -27,7 +27,7 @@ def suspect(here: Situation) -> str | None:
     """By the release of torch; one sequence alone cannot be mixed with another."""
     case, torch = here.case, here.release("torch")[:2]
     plain = case.mask.is_none and case.score.is_plain and case.storage == "packed"
-    if not here.has(HABIT) or not plain or torch < SILENT:
+    if not here.has(HABIT) or not plain or torch < SILENT or case.Mq != case.Mkv:
         return None
     if torch >= REFUSES:
         return f"torch {here.versions['torch']} refuses nested tensors in flex_attention"

@@ -13,6 +13,8 @@ from attnprobe.device.backends.base import Prepared
 from attnprobe.device.inputs import Inputs
 from attnprobe.device.lowering.base import Refusal
 
+Run = Callable[[], object]
+
 WARM = 3
 CALLS = 10
 LOOPS = 5
@@ -36,14 +38,14 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def warm(run: Callable[[], object], device: torch.device) -> None:
+def warm(run: Run, device: torch.device) -> None:
     """Compilation, plans and lazy loading happen here."""
     for _ in range(WARM):
         run()
     wait(device)
 
 
-def loop(run: Callable[[], object], device: torch.device) -> float:
+def loop(run: Run, device: torch.device) -> float:
     """Seconds per call of ten that follow each other, the last one waited for."""
     start = time.perf_counter()
     for _ in range(CALLS):
@@ -52,7 +54,7 @@ def loop(run: Callable[[], object], device: torch.device) -> float:
     return (time.perf_counter() - start) / CALLS
 
 
-def seconds(run: Callable[[], object], device: torch.device) -> float:
+def seconds(run: Run, device: torch.device) -> float:
     """Per call, warm: the median of five loops, so that one that lost its core does not count."""
     warm(run, device)
     return statistics.median(loop(run, device) for _ in range(LOOPS))

@@ -5,6 +5,7 @@ Source: https://github.com/pytorch/pytorch/issues/177378
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
@@ -35,11 +36,12 @@ class _OnJagged(Backend):
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """Plain scores: every other mask would have to be a nested one."""
         case = inputs.case
-        if not case.mask.is_none or not case.score.is_plain:
-            return Refusal(("the habit is about calls without mask and score",))
+        same = case.lengths is not None and case.lengths.q == case.lengths.kv
+        if not same or not case.mask.is_none or not case.score.is_plain:
+            return Refusal(("the habit is about self-attention without mask and score",))
         packed = Packed.of(case, inputs.device)
-        sides = (packed.cu_q, packed.max_q), (packed.cu_kv, packed.max_kv)
-        layout = Jagged(THK(inputs.q.shape[0]), *sides)
+        rows = packed.cu_q.to(torch.int64), packed.max_q
+        layout = Jagged(THK(inputs.q.shape[0]), rows, rows)  # one ragged dimension for q, k and v
         leaves = _leaves.qkv(inputs, layout)
         q, k, v = leaves["q"], leaves["k"], leaves["v"]
 
