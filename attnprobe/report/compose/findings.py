@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attnprobe import diagnosis
 from attnprobe.core import units
-from attnprobe.core.diagnosis import Finding, Verdict
+from attnprobe.core.diagnosis import Finding, Remedy, Verdict
 from attnprobe.core.report import Report
 from attnprobe.diagnosis.judge import UNRUN, span
 from attnprobe.report import plain
@@ -25,8 +25,12 @@ from attnprobe.report.document import (
     Table,
     Tone,
     code,
+    codes,
     line,
 )
+
+REASON = 240
+"""Characters of what a library says; the session has all of it."""
 
 SEVERITY: dict[str, Tone] = {"critical": "bad", "high": "bad", "medium": "weak", "low": "muted"}
 
@@ -138,21 +142,29 @@ def _in_full(same: Sequence[Finding]) -> list[Block]:
     suspicion = same[0].suspicion
     blocks: list[Block] = [
         Heading(f"{suspicion.code} ({suspicion.severity}) {suspicion.title}", 3),
-        Bullets(tuple(map(_evidence, same))),
+        Bullets(_alike((_evidence(f), f) for f in same)),
         Paragraph(line("Fix:")),
         Code(suspicion.fix, "python"),
     ]
-    remedies = tuple(line(_remedied(finding)) for finding in same if finding.remedy is not None)
+    remedies = _alike((_remedied(f.remedy), f) for f in same if f.remedy is not None)
     if remedies:
-        blocks.append(Bullets(tuple(dict.fromkeys(remedies))))
+        blocks.append(Bullets(remedies))
     page = line("More: ", code(f"attnprobe explain {suspicion.code}"), "; ")
     blocks.append(Paragraph((*page, Span(", ".join(suspicion.references), "muted"))))
     return blocks
 
 
-def _evidence(finding: Finding) -> Inline:
-    suspicion = finding.suspicion
-    return line(code(suspicion.subject.where), f": {suspicion.why}. {evidence(finding)}")
+def _alike(said: Iterable[tuple[str, Finding]]) -> tuple[Inline, ...]:
+    """One line for all calls of which the same is to be said."""
+    wheres = reading.grouped(said, lambda pair: pair[0])
+    return tuple(
+        (*codes(f.suspicion.subject.where for _, f in pairs), Span(f": {text}"))
+        for text, pairs in wheres.items()
+    )
+
+
+def _evidence(finding: Finding) -> str:
+    return f"{finding.suspicion.why}. {evidence(finding)}"
 
 
 def evidence(finding: Finding) -> str:
@@ -167,7 +179,7 @@ def evidence(finding: Finding) -> str:
         case "memory":
             numbers = _arrow(effect.treatment, effect.control, units.size)
         case _:
-            return f"{said}; seen: {finding.reason}"
+            return f"{said}; seen: {plain.short(finding.reason, REASON)}"
     low, high = units.factor(effect.low), units.factor(effect.high)
     interval = f" [{low}, {high}]" if effect.low != effect.high else ""
     more = " (more than predicted)" if effect.low > prediction.high else ""
@@ -194,11 +206,9 @@ def _arrow(before: float | None, after: float | None, unit: object) -> str:
     return f", {unit(before)} -> {unit(after)}"
 
 
-def _remedied(finding: Finding) -> str:
-    remedy = finding.remedy
-    assert remedy is not None  # its caller has looked
+def _remedied(remedy: Remedy) -> str:
     verified = {True: "run here", False: "NOT a fix here", None: "not run"}[remedy.verified]
-    return f"{finding.suspicion.subject.where}: the fix was {verified}: {remedy.words}"
+    return f"the fix was {verified}: {plain.short(remedy.words, REASON)}"
 
 
 def _reasons(found: Sequence[Finding]) -> Bullets:
@@ -206,7 +216,7 @@ def _reasons(found: Sequence[Finding]) -> Bullets:
         tuple(
             (
                 *_named(f),
-                Span(evidence(f) if f.verdict == "refuted" else plain.short(f.reason, 300)),
+                Span(evidence(f) if f.verdict == "refuted" else plain.short(f.reason, REASON)),
             )
             for f in found
         )
