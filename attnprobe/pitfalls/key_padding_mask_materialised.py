@@ -15,13 +15,14 @@ another mask. A boolean one is then converted to numbers of the queries' type, o
 
 from __future__ import annotations
 
-from attnprobe.core.case import ELEMENT_BYTES
+from attnprobe.core.case import ELEMENT_BYTES, Lengths
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls import _scores
 
 HABIT = "key-mask-expanded"
+SIDES = ("written", "mended")
 
 
 def suspect(here: Situation) -> str | None:
@@ -46,8 +47,12 @@ def predict(here: Situation) -> Prediction:
 
 
 def experiment(here: Situation) -> Experiment:
-    """One edit: the mask's shape."""
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+    """One edit: the mask's shape. Padded queries are taken as real, so that keys are all it is about."""
+    case = here.case
+    keys = case.lengths.kv if case.lengths else (case.Mkv,) * case.B
+    lengths = Lengths((case.Mq,) * case.B, keys)
+    written, mended = (here.arm(f"{side}/{HABIT}", lengths=lengths) for side in SIDES)
+    return Experiment(written, mended)
 
 
 PITFALL = Pitfall(

@@ -25,7 +25,7 @@ def written(
 def mended(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **arguments: Any
 ) -> Tensor:
-    """What the first query may attend, all of a sequence may."""
+    """What the first query may attend, all of its sequence may: padded queries get numbers too."""
     if attn_mask is not None:
         attn_mask = attn_mask[:, :1, :1]
     return scaled_dot_product_attention(query, key, value, attn_mask, **arguments)
