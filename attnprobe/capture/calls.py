@@ -135,6 +135,8 @@ def _masks(
                 looked = CapturedMask("unknown", note="it could not be recognised")
             tally.masks[index] = looked
         seen[replace(looked, times=1)] += 1
+    known = Counter({mask: n for mask, n in seen.items() if mask.kind != "unknown"})
+    seen = known or seen
     if not seen:
         return (said_by_flag(tally.flags.flag) if tally.flags.flag else None), ()
     first, *others = (replace(mask, times=n) for mask, n in seen.most_common(16))

@@ -90,9 +90,8 @@ def time_backward(
                 node.register_prehook(stop)
 
 
-def count_backward(tally: Tally, output: torch.Tensor) -> None:
-    """Counts how often the backward pass enters the call; says to whom kernels in there belong."""
-    node = output.grad_fn
+def count_backward(tally: Tally, node: Any) -> None:
+    """Counts how often the backward pass enters a node; says to whom kernels in there belong."""
     if node is None:
         return
 
@@ -100,7 +99,7 @@ def count_backward(tally: Tally, output: torch.Tensor) -> None:
         tally.backward += 1
 
     node.register_prehook(count)
-    node.metadata[OWNER] = tally  # type: ignore[index] # typed as the method that it is not
+    node.metadata[OWNER] = tally
 
 
 OWNER = "attnprobe"

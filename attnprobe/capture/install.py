@@ -52,16 +52,17 @@ class Installation:
 
     def _actions(self) -> dict[str, Action]:
         """By module, what is done after its import: every hook's file says which it wants."""
-        found: dict[str, Action] = {"torch": self._torch_is_there}
         names = [f"{targets.__name__}.{m.name}" for m in pkgutil.iter_modules(targets.__path__)]
-        hooks: dict[str, list[Any]] = {}
+        hooks: dict[str, list[Any]] = {"torch": []}  # the first: others wait for it
         for hook in map(importlib.import_module, (*_BESIDE, *names)):
             for module in hook.MODULES:
                 hooks.setdefault(module, []).append(hook)
-        return found | {module: self._action(wanted) for module, wanted in hooks.items()}
+        return {module: self._action(wanted) for module, wanted in hooks.items()}
 
     def _action(self, hooks: list[Any]) -> Action:
         def act(module: ModuleType) -> None:
+            if module.__name__ == "torch":
+                self._torch_is_there()
             for hook in hooks:
                 if (
                     self._watch is None
@@ -72,7 +73,7 @@ class Installation:
 
         return act
 
-    def _torch_is_there(self, _torch: ModuleType) -> None:
+    def _torch_is_there(self) -> None:
         from attnprobe.capture.watch import Watch
 
         self._watch = Watch(self._recorder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,8 @@ import torch
 from attnprobe import masks
 from attnprobe.capture.facts import dtype_name, jagged_ends
 from attnprobe.capture.later import Later, may_compute, quietly
+from attnprobe.capture.recognise import Recogniser
+from attnprobe.capture.recognise.allowance import Allowance
 from attnprobe.capture.seen import Looked, Seen
 from attnprobe.core.capture import CapturedMask
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 SHARE = 0.01
 """Of the run's time that looking may take, beyond the first looks at each tally."""
 
+NOTICED = "looking would have been noticed: a graph was recorded, or a mode was active"
+
 _ROWS, _COLUMNS, _HEADS = 32, 512, 8
 """Queries, keys and heads whose logits are looked at: 128k numbers."""
 
@@ -27,6 +32,17 @@ _FEW = 4
 """Looks at what hardly changes from call to call."""
 
 _TO_BHMK = {"BHMK": (0, 1, 2, 3), "BMHK": (0, 2, 1, 3), "MHK": (1, 0, 2), "BMK": (0, 1, 2)}
+
+
+class _Granted(Allowance):
+    """Which calls are looked at is decided here, by place; masks of one shape at two places are two."""
+
+    def grants(self, signature: Hashable) -> bool:
+        """Always."""
+        return True
+
+
+_recognise = Recogniser(_Granted())
 
 
 def due(tally: Tally, recorder: Recorder) -> bool:
@@ -77,12 +93,9 @@ def recognised(mask: Any, Mq: int, Mkv: int) -> Looked:
     form = dtype_name(mask.dtype)
     shape = tuple(mask.shape)
     if not may_compute(mask):
-        why = "looking would have been noticed: a graph was recorded, or a mode was active"
-        return CapturedMask("unknown", form, None, shape, note=why)
-    from attnprobe.capture.recognise import recognise
-
+        return CapturedMask("unknown", form, None, shape, note=NOTICED)
     with quietly(mask.device.type):
-        return recognise(mask, Mq, Mkv)
+        return _recognise(mask, Mq, Mkv)
 
 
 def _lengths(tally: Tally, seen: Seen) -> None:

@@ -30,6 +30,7 @@ class Seen(NamedTuple):
         cu_q: Cumulative lengths of packed queries; None elsewhere.
         cu_kv: The same for keys.
         look: How to look at a mask that is no plain tensor; None takes it as one.
+        said: Other arguments that matter, in words.
     """
 
     q: Any
@@ -47,6 +48,7 @@ class Seen(NamedTuple):
     cu_q: Any = None
     cu_kv: Any = None
     look: Callable[[Seen], Looked] | None = None
+    said: tuple[str, ...] = ()
 
     @property
     def flags(self) -> tuple[Any, ...]:
@@ -59,6 +61,7 @@ class Seen(NamedTuple):
             self.is_causal,
             self.enable_gqa,
             self.softcap,
+            self.said,
         )
 
     @property

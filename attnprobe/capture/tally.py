@@ -63,7 +63,9 @@ class Tally:
         self.autocast = autocast(seen.q.device.type)
         self.deterministic = torch.are_deterministic_algorithms_enabled()
         self.shared_storage = _shared(seen)
-        self.flags = seen._replace(q=None, k=None, v=None, mask=None, cu_q=None, cu_kv=None)
+        self.flags = seen._replace(
+            q=None, k=None, v=None, mask=None, cu_q=None, cu_kv=None, look=None
+        )
         self.compiled = False
         self.count = self.recomputed = self.backward = self.failed = self.looks = 0
         self.masks: list[Recognition | CapturedMask] = []
@@ -78,7 +80,7 @@ class Tally:
         self.peak_bytes: int | None = None
         self.softmax_dtype = ""
         self.steps: tuple[str, ...] = ()
-        self.notes: list[str] = []
+        self.notes: list[str] = list(seen.said)
 
     def passed(self, mask: Any) -> None:
         """Notes whether this call's mask is the tensor of the call before, or another one."""

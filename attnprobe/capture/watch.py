@@ -96,6 +96,18 @@ class Watch:
             setattr(holder, key, wrapper)
             self.undoing(functools.partial(setattr, holder, key, original))
 
+    def before(self, owner: Any, name: str, action: Callable[[], None]) -> None:
+        """Does something before every call of a function."""
+        original, is_compiling = getattr(owner, name), torch.compiler.is_compiling
+
+        @functools.wraps(original)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if not is_compiling():
+                action()
+            return original(*args, **kwargs)
+
+        self.put(owner, name, original, wrapper)
+
     def undoing(self, action: Callable[[], None]) -> None:
         """Remembers how to take a change back."""
         self._undo.append(action)
@@ -117,8 +129,7 @@ class Watch:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if is_compiling() or not recorder.listening:
                 return original(*args, **kwargs)
-            if has_override((*args, *kwargs.values())) and not _torch_s_own(args, kwargs):
-                # who compares with the public name must find it: it is ours now
+            if has_override((*args, *kwargs.values())) and not torch_s_own(args, kwargs):
                 return torch.overrides.handle_torch_function(wrapper, args, *args, **kwargs)
             call = begin(api, read, args, kwargs)
             if call is None:
@@ -215,7 +226,7 @@ class Watch:
             if output.grad_fn is not None and type(output) in PLAIN:
                 if call.views:
                     time_backward(self.clock, call.tally.backward_s, output, call.views)
-                count_backward(call.tally, output)
+                count_backward(call.tally, output.grad_fn)
         except Exception as error:  # noqa: BLE001 - as in `begin`
             recorder.gap(f"the end of a call of {call.tally.api}", error)
 
@@ -235,8 +246,12 @@ def _is_torch(module: ModuleType) -> bool:
     return getattr(module, "__name__", "").split(".")[0] == "torch"
 
 
-def _torch_s_own(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether the subclass that overrides functions is one of torch's that knows the builtin's name."""
+def torch_s_own(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a subclass that overrides functions is one of torch's, which know builtins by identity.
+
+    All others (and modes, and CausalBias) compare with the public name, which is our wrapper's now: they
+    are handed the wrapper.
+    """
     found = {type(v) for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor)} - set(PLAIN)
     return bool(found) and all(
         kind.__module__.startswith("torch.") and kind.__name__ != "CausalBias" for kind in found

@@ -36,15 +36,16 @@ class Writer:
     Args:
         recorder: What is written.
         installation: Asked for times that are still on their way.
-        path: Where to.
+        path: Where to; None writes nothing.
         script: What the capture calls the script.
     """
 
     def __init__(
-        self, recorder: Recorder, installation: Installation, path: str, script: str
+        self, recorder: Recorder, installation: Installation, path: str | None, script: str
     ) -> None:
         self._recorder, self._installation, self._script = recorder, installation, script
-        self._path, self._pid, self.ended = os.path.abspath(path), os.getpid(), ""
+        self._path = os.path.abspath(path) if path else None
+        self._pid, self.ended = os.getpid(), ""
         self._pause_s = 0.5
         self._next = time.monotonic() + self._pause_s
         self._started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
@@ -96,6 +97,8 @@ class Writer:
 
     def _write(self, wait: bool) -> None:
         """Whole or not at all: a reader never finds half a file."""
+        if self._path is None:
+            return
         try:
             content = encode(self.capture(wait))
             if wait and (said := _facts()) is not None:
