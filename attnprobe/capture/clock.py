@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from attnprobe.capture.facts import PLAIN
+from attnprobe.capture.owners import OWNER
 from attnprobe.capture.tally import Spans, Tally
 
 Moment = Any
@@ -100,10 +101,6 @@ def count_backward(tally: Tally, node: Any) -> None:
 
     node.register_prehook(count)
     node.metadata[OWNER] = tally
-
-
-OWNER = "attnprobe"
-"""Key in an autograd node's metadata."""
 
 
 class Memory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from attnprobe.capture.recorder import Recorder
 if TYPE_CHECKING:
     from attnprobe.capture.watch import Watch
 
-_BESIDE = ("attnprobe.capture.steps",)
+_BESIDE = ("attnprobe.capture.steps", "attnprobe.capture.kernels")
 """Hooks beside the targets."""
 
 
@@ -31,6 +32,7 @@ class Installation:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._watch: Watch | None = None
+        self._late = "torch" in sys.modules
         self._waiting: list[tuple[Any, ModuleType]] = []
         self._finder = AfterImport(self._actions())
 
@@ -76,7 +78,7 @@ class Installation:
     def _torch_is_there(self) -> None:
         from attnprobe.capture.watch import Watch
 
-        self._watch = Watch(self._recorder)
+        self._watch = Watch(self._recorder, self._late)
         while self._waiting:
             self._install(*self._waiting.pop(0))
 

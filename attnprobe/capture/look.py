@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,8 +10,7 @@ import torch
 from attnprobe import masks
 from attnprobe.capture.facts import dtype_name, jagged_ends
 from attnprobe.capture.later import Later, may_compute, quietly
-from attnprobe.capture.recognise import Recogniser
-from attnprobe.capture.recognise.allowance import Allowance
+from attnprobe.capture.recognise import recognise
 from attnprobe.capture.seen import Looked, Seen
 from attnprobe.core.capture import CapturedMask
 
@@ -32,17 +30,6 @@ _FEW = 4
 """Looks at what hardly changes from call to call."""
 
 _TO_BHMK = {"BHMK": (0, 1, 2, 3), "BMHK": (0, 2, 1, 3), "MHK": (1, 0, 2), "BMK": (0, 1, 2)}
-
-
-class _Granted(Allowance):
-    """Which calls are looked at is decided here, by place; masks of one shape at two places are two."""
-
-    def grants(self, signature: Hashable) -> bool:
-        """Always."""
-        return True
-
-
-_recognise = Recogniser(_Granted())
 
 
 def due(tally: Tally, recorder: Recorder) -> bool:
@@ -95,7 +82,7 @@ def recognised(mask: Any, Mq: int, Mkv: int) -> Looked:
     if not may_compute(mask):
         return CapturedMask("unknown", form, None, shape, note=NOTICED)
     with quietly(mask.device.type):
-        return _recognise(mask, Mq, Mkv)
+        return recognise(mask, Mq, Mkv)
 
 
 def _lengths(tally: Tally, seen: Seen) -> None:

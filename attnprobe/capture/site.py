@@ -76,9 +76,10 @@ class Surroundings:
                 break
             if not self.module:
                 self._read_module(frame, module_class)
-            if not self.caller and _below(root, frame.f_code.co_filename):
+            code = frame.f_code
+            if not self.caller and not _is_library(code) and _below(root, code.co_filename):
                 same = frame is outside
-                self.caller = "-" if same else written(frame.f_code, frame.f_lineno, root)
+                self.caller = "-" if same else written(code, frame.f_lineno, root)
             frame = frame.f_back
         self.caller = "" if self.caller == "-" else self.caller
 

@@ -47,17 +47,23 @@ class Call:
         self.began: Any = None
         self.memory: Memory | None = None
 
+    def ran(self, operator: str) -> None:
+        """An operator of interest ran below it."""
+        self.tally.kernels[operator] += 1
+
 
 class Watch:
     """Makes watched callables, and puts everything back.
 
     Args:
         recorder: Who is told.
+        late: Whether torch was imported before, so that other modules may hold its functions.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, late: bool) -> None:
         self.recorder, self.clock = recorder, Clock()
         self._undo: list[Callable[[], None]] = []
+        self._bound = bound_names() if late else {}
 
     def function(
         self,
@@ -90,8 +96,7 @@ class Watch:
         if jit:
             torch.jit._builtins._register_builtin(wrapper, jit)
         holders = [(owner, name)]
-        if isinstance(owner, ModuleType):
-            holders += bound_elsewhere(original, owner, name)
+        holders += [held for held in self._bound.get(id(original), []) if held[0] is not owner]
         for holder, key in holders:
             setattr(holder, key, wrapper)
             self.undoing(functools.partial(setattr, holder, key, original))
@@ -231,15 +236,15 @@ class Watch:
             recorder.gap(f"the end of a call of {call.tally.api}", error)
 
 
-def bound_elsewhere(original: Any, owner: ModuleType, name: str) -> list[tuple[ModuleType, str]]:
-    """Modules of the user that hold the same function under some name (a notebook's early imports)."""
-    return [
-        (module, key)
-        for module in list(sys.modules.values())
-        if isinstance(module, ModuleType) and module is not owner and not _is_torch(module)
-        for key, value in list(vars(module).items())
-        if value is original
-    ]
+def bound_names() -> dict[int, list[tuple[Any, str]]]:
+    """Where modules outside of torch hold functions, by their id: a notebook's early imports."""
+    found: dict[int, list[tuple[Any, str]]] = {}
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType) and not _is_torch(module):
+            for key, value in list(vars(module).items()):
+                if callable(value):
+                    found.setdefault(id(value), []).append((module, key))
+    return found
 
 
 def _is_torch(module: ModuleType) -> bool:

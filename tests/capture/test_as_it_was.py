@@ -153,8 +153,8 @@ def test_ctrl_c_reaches_the_script_and_what_was_seen_is_kept(tmp_path: Path):
     import time, torch
     x = torch.randn(1, 2, 8, 4)
     torch.nn.functional.scaled_dot_product_attention(x, x, x)
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         print("cleaned up", flush=True)

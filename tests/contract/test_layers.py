@@ -54,7 +54,7 @@ LAYERS: dict[str, set[str]] = {
     "upgrade": {*SHARED, "compare", "report", "session"},
     "kernel_tests": {*HOST_BASE, "info", "plan", "profiles", "report", "survey"},
     "pytest_plugin": {*SHARED, "worker", "kernel_tests", "device.answer"},
-    "capture": {*HOST_BASE, "info", "redact", "session", "workload", "device.facts"},
+    "capture": {*HOST_BASE, "info", "redact", "report", "session", "workload", "device.facts"},
     "cli": {"*"},
     "__main__": {"cli"},
 }
