@@ -31,19 +31,19 @@ def mended_shows(inputs: Inputs) -> dict[str, float]:
 
 
 def _masks(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """(B, 1, 1, M) true for tokens, and (M, M) true up to the diagonal."""
+    """Of the first query: (B, 1, 1, M) true for tokens, and (M,) true up to the diagonal."""
     case = inputs.case
     places = torch.arange(case.Mkv, device=inputs.device)
     first = torch.tensor([case.Mkv - s.Mkv for s in case.sequences], device=inputs.device)
     keep = places >= first[:, None, None, None]
-    return keep, places[:, None] >= places
+    return keep, places <= 0
 
 
 def _future(inputs: Inputs, mask: Tensor) -> dict[str, float]:
     """`future`: the most weight that the first query of any sequence puts on later keys."""
-    q, k = inputs.q.detach(), inputs.k.detach()
+    q, k = inputs.q[:, :, :1].detach(), inputs.k.detach()
     later = torch.ones_like(inputs.v)
     later[:, :, 0] = 0.0
     gqa = inputs.case.groups > 1
     out = scaled_dot_product_attention(q, k, later, attn_mask=mask, enable_gqa=gqa)
-    return {"future": float(out[:, :, 0].double().mean((1, 2)).max())}
+    return {"future": float(out.double().mean((1, 2, 3)).max())}
