@@ -21,21 +21,31 @@ def has_mask_tensor(case: Case) -> bool:
 
 
 def cudnn_first(here: Situation) -> bool:
-    """Whether cuDNN is asked before all others: what torch said of its order, else Hopper and newer."""
+    """Whether cuDNN is asked before all others: what torch said of its order, else what is known of it.
+
+    `check_prefer_cudnn_attention`: compute capability 9.0 or 10.0, cuDNN after 9.15 (torch 2.11 is the
+    first release that comes with one), and TORCH_CUDNN_SDPA_DEPRIORITIZED not set.
+    """
     torch = here.environment.torch
     if torch is not None and torch.sdpa_priority:
         return torch.sdpa_priority[0].startswith("cudnn")
-    return (here.capability or (0, 0))[0] in (9, 10)
+    if "TORCH_CUDNN_SDPA_DEPRIORITIZED" in here.environment.variables:
+        return False
+    return here.capability in ((9, 0), (10, 0)) and here.release("torch") >= (2, 11)
 
 
 def cudnn_runs(here: Situation) -> bool:
     """Whether `sdpa-default` takes cuDNN for the call, masks and grouped heads included."""
+    return cudnn_first(here) and cudnn_takes(here)
+
+
+def cudnn_takes(here: Situation) -> bool:
+    """Whether cuDNN's kernel fits the call, dropout aside."""
     case = here.case
     dims = (case.K, case.Kv)
     fits = max(dims) <= 128 or dims == (192, 128)
     return (
         here.on_cuda
-        and cudnn_first(here)
         and case.dtype in HALF
         and fits
         and not any(dim % 8 for dim in dims)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls import _cudnn
+from attnprobe.pitfalls import _dispatch
 
 STEPS = 16
 
@@ -26,7 +26,7 @@ STEPS = 16
 def suspect(here: Situation) -> str | None:
     """Only where cuDNN would run otherwise."""
     p = here.case.dropout_p
-    if here.backend != "sdpa-default" or not p or (p * STEPS).is_integer() or not _cudnn.runs(here):
+    if here.backend != "sdpa-default" or not p or (p * STEPS).is_integer() or not _runs(here):
         return None
     return f"dropout_p={p:g} is {p * STEPS:.3g} sixteenths, and cuDNN is what runs otherwise"
 
@@ -44,6 +44,10 @@ def experiment(here: Situation) -> Experiment:
 
 def _nearest(here: Situation) -> float:
     return max(1, round(here.case.dropout_p * STEPS)) / STEPS
+
+
+def _runs(here: Situation) -> bool:
+    return _dispatch.cudnn_runs(here) and not _dispatch.has_mask_tensor(here.case)
 
 
 PITFALL = Pitfall(

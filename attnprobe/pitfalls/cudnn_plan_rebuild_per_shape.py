@@ -24,23 +24,27 @@ import math
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall, Untestable
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls import _cudnn
+from attnprobe.pitfalls import _dispatch
 
 HABIT = "length-of-its-own"
-MANY = 8
+MANY = 20
 """Lengths of one workload from which it is no longer a few buckets."""
+
+
+SHORTEST = 128
+"""Queries from which eight lengths fit below."""
 
 
 def suspect(here: Situation) -> str | None:
     """Where cuDNN runs: the code says so, or the workload has many lengths of one call."""
-    if not _cudnn.runs(here) or "TORCH_CUDNN_SDPA_AVOID_RECOMPILE" in here.environment.variables:
+    if not _runs(here) or "TORCH_CUDNN_SDPA_AVOID_RECOMPILE" in here.environment.variables:
         return None
     if here.has(HABIT):
         return "every batch has a length of its own, and cuDNN plans for each"
     lengths = {
         other.case.Mq for other in here.workload if _alike(here, other.case.Hq, other.case.K)
     }
-    if here.backend == "sdpa-cudnn" and len(lengths) >= MANY:
+    if len(lengths) >= MANY:
         return f"the workload has {len(lengths)} lengths, and cuDNN plans for each"
     return None
 
@@ -58,9 +62,16 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment | Untestable:
     """One edit: lengths of their own, or one for all."""
-    if here.case.Mq <= 3 * MANY:
-        return Untestable("so short a call has no eight lengths; one of 128 queries and more has")
+    if here.case.Mq < SHORTEST:
+        return Untestable(
+            f"shown on eight lengths below the call's own: with Mq of {SHORTEST} and more"
+        )
     return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+
+
+def _runs(here: Situation) -> bool:
+    named = here.backend == "sdpa-cudnn" and _dispatch.cudnn_takes(here)
+    return named or (here.backend == "sdpa-default" and _dispatch.cudnn_runs(here))
 
 
 def _alike(here: Situation, heads: int, K: int) -> bool:

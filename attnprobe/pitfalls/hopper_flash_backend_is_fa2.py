@@ -20,7 +20,7 @@ from __future__ import annotations
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls import _cudnn, _grid
+from attnprobe.pitfalls import _dispatch, _grid
 
 LONG_FLOPS = 1e10
 """Forward; less is over in 20 microseconds, and its launch decides."""
@@ -30,12 +30,12 @@ def suspect(here: Situation) -> str | None:
     """A Hopper GPU, work enough, and flash by name or by default."""
     case = here.case
     named = here.backend == "sdpa-flash"
-    default = here.backend == "sdpa-default" and not _cudnn.is_first(here)
-    if here.capability != (9, 0) or not _cudnn.fits(here) or not (named or default):
+    default = here.backend == "sdpa-default" and not _dispatch.cudnn_first(here)
+    if here.capability != (9, 0) or not _dispatch.cudnn_takes(here) or not (named or default):
         return None
     if case.Mq <= _grid.DECODING or 4 * case.B * case.Hq * case.Mq * case.Mkv * case.K < LONG_FLOPS:
         return None
-    if not (case.mask.is_none or case.mask.is_causal) or case.lengths or case.dropout_p:
+    if _dispatch.has_mask_tensor(case) or case.dropout_p:
         return None  # flash takes no dense mask: another kernel runs
     chosen = "is selected" if named else f"is what torch {here.versions.get('torch', '')} takes"
     return f"FlashAttention-2 {chosen} on compute capability 9.0"

@@ -21,7 +21,7 @@ from __future__ import annotations
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall, Untestable
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls._cudnn import HALF
+from attnprobe.pitfalls._dispatch import HALF
 
 HABIT = "lengths-read-back"
 
