@@ -1,0 +1,1 @@
+"""The model is wrapped in DistributedDataParallel."""

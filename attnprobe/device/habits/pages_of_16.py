@@ -1,0 +1,1 @@
+"""The key cache is paged, 16 tokens a page."""

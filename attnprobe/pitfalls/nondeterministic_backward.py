@@ -1,0 +1,70 @@
+"""Flash attention's backward does not repeat its bits.
+
+**What happens.** Two runs with one seed drift apart; dq differs in its last bits from the first step on.
+
+**Why.** Thread blocks over the keys add their share of dq to one float32 sum with atomic additions, in
+the order in which they happen to end. dk and dv have one owner each and repeat.
+
+**Experiment.** Ten backward passes of the flash kernel, and ten in deterministic mode: elements of dq
+that are not what they are in the first.
+
+**Remedy.** `torch.use_deterministic_algorithms(True)` where bits matter (it costs memory and time), or a
+kernel that repeats itself: the memory-efficient and cuDNN kernels did in five repeats on an H200.
+
+**Versions.** FlashAttention 2 in torch, flash-attn and xFormers, unless told `deterministic=True`.
+"""
+
+from __future__ import annotations
+
+from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.diagnosis.rule import Pitfall
+from attnprobe.diagnosis.situation import Situation
+
+HABIT = "run-twice"
+BLOCK = 128
+"""Keys of a thread block of the backward, at most: `kBlockN` of flash_bwd_launch_template.h."""
+
+
+def suspect(here: Situation) -> str | None:
+    """Three blocks of keys at least: a sum that begins with 0 and has two terms has no order."""
+    case = here.case
+    wanted = here.has(HABIT) or here.subject.needs.deterministic
+    if not here.on_cuda or not wanted or not case.wants_backward or "q" not in case.grads:
+        return None
+    if not _flash(here) or case.dropout_p or case.Mkv <= 2 * BLOCK:
+        return None
+    return f"{-(-case.Mkv // BLOCK)} blocks of keys or more add to each dq in any order"
+
+
+def _flash(here: Situation) -> bool:
+    """Whether flash runs: by name, or as the first in torch's own order."""
+    case = here.case
+    if case.dtype not in ("float16", "bfloat16") or case.score.bias or case.mask_form != "best":
+        return False
+    if here.calls("sdpa-flash", "varlen", "flash-attn-2", "xformers-fa2"):
+        return True
+    torch = here.environment.torch
+    first = torch.sdpa_priority[:1] if torch else ()
+    return here.calls("sdpa-default") and first == ("flash_attention",)
+
+
+def predict(here: Situation) -> Prediction:
+    """Float32 sums in another order differ by some ulp; rounded to 16 bits one in thousands shows it."""
+    why = "float32 sums in another order, seen after rounding to 16 bits: one element in 10,000 or more"
+    return Prediction("value", 1e-4, 1, why, "share of dq that differs")
+
+
+def experiment(here: Situation) -> Experiment:
+    """One edit: deterministic mode."""
+    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+
+
+PITFALL = Pitfall(
+    code="AP113",
+    severity="medium",
+    suspect=suspect,
+    predict=predict,
+    experiment=experiment,
+    fix="torch.use_deterministic_algorithms(True)  # flash_attn_func: deterministic=True",
+    references=("flash-attention#988", "pytorch#182551"),
+)

@@ -1,0 +1,9 @@
+"""FlashAttention 4 is installed."""
+
+from __future__ import annotations
+
+from attnprobe.core.environment import Package
+from tests.unit.fake_machine import with_packages
+
+HAS = with_packages(Package("flash-attn-4", "4.0.0"))
+HEALTHY = HAS
