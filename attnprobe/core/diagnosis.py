@@ -13,7 +13,15 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The worst first."""
 
 Quantity = Literal[
-    "time", "time-per-sequence", "memory", "first-call", "wrong", "refused", "kernel", "value"
+    "time",
+    "wall",
+    "time-per-sequence",
+    "memory",
+    "first-call",
+    "wrong",
+    "refused",
+    "kernel",
+    "value",
 ]
 
 Verdict = Literal["confirmed", "refuted", "inconclusive", "would_test"]
@@ -131,8 +139,9 @@ class Prediction:
     """What an experiment is expected to show, fixed before it runs.
 
     Args:
-        quantity: time: treatment over control, all passes of the case; time-per-sequence: the same,
-            each divided by its B; memory: their peaks; first-call: their very first forwards; wrong:
+        quantity: time: treatment over control, all passes of the case, on a GPU the GPU's time;
+            wall: the same as a loop of such calls takes it, launching included; time-per-sequence:
+            `time`, each divided by its B; memory: their peaks; first-call: their very first forwards; wrong:
             the treatment's numbers are, the control's are not; refused: the treatment does not run
             (refused, raised, out of memory), the control does; kernel: the treatment's kernels or form
             match `of`, the control's do not; value: what the habit's demonstration calls `of` lies in
@@ -197,6 +206,8 @@ class Effect:
         treatment: The treatment's own number, in seconds or bytes; None where there is none.
         control: The control's.
         words: What was seen, where a number says too little.
+        launch_s: Seconds that the host needs for a call of the control, where that is more than the
+            GPU's: then the GPU waits in a loop of such calls.
     """
 
     low: float
@@ -205,6 +216,7 @@ class Effect:
     treatment: float | None = None
     control: float | None = None
     words: str = ""
+    launch_s: float | None = None
 
 
 @dataclass(frozen=True)

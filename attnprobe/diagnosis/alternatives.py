@@ -104,7 +104,7 @@ def _best(subject: Subject, records: Mapping[str, Record]) -> Best:
         for name in backends.names()
         if (found := answers(Arm(case, name), records)).outcomes.get("time") is not None
     ]
-    timed.sort(key=lambda a: a.pace.median if a.pace else float("inf"))
+    timed.sort(key=lambda a: a.duration.median if a.duration else float("inf"))
     passed: list[Passed] = []
     for found in timed:
         why = _unfit(subject, found, records)
@@ -112,7 +112,7 @@ def _best(subject: Subject, records: Mapping[str, Record]) -> Best:
             return _advice(subject, found, records, tuple(passed))
         passed.append(Passed(found.arm.backend, why))
     now = answers(today(subject), records)
-    untimed = any(a.pace is None and not a.trouble and not a.wrong for a in timed)
+    untimed = any(a.duration is None and not a.trouble and not a.wrong for a in timed)
     return Best(subject, "", now_is=now.trouble or now.wrong, passed=tuple(passed), untimed=untimed)
 
 
@@ -122,7 +122,7 @@ def _unfit(subject: Subject, found: Answers, records: Mapping[str, Record]) -> s
         return found.trouble
     if found.wrong:
         return f"wrong here: {found.wrong}"
-    if found.pace is None:
+    if found.duration is None:
         return "; ".join(found.timing.withheld) if found.timing else "not timed"
     if subject.needs.lse and (found.parity is None or "lse" not in found.parity.quantities):
         return "gives no log-sum-exp here"
@@ -152,7 +152,7 @@ def _advice(
     subject: Subject, found: Answers, records: Mapping[str, Record], passed: tuple[Passed, ...]
 ) -> Best:
     arm, now = found.arm, answers(today(subject), records)
-    assert found.pace is not None  # else it is unfit
+    assert found.duration is not None  # else it is unfit
     asked = {r.trial.question for r in records.values() if r.trial.backend == arm.backend}
     measured = found.outcomes["time"]
     peaks = None if now.peak is None or found.peak is None else now.peak - found.peak
@@ -160,8 +160,8 @@ def _advice(
         subject,
         arm.backend,
         measured.form if isinstance(measured, Measured) else "",
-        now.pace.median if now.pace else None,
-        found.pace.median,
+        now.duration.median if now.duration else None,
+        found.duration.median,
         _speedup(now, found, records),
         peaks,
         now.trouble or now.wrong,
@@ -172,7 +172,7 @@ def _advice(
 
 def _speedup(now: Answers, found: Answers, records: Mapping[str, Record]) -> Effect | None:
     """Now over best: from common rounds where there were any."""
-    if now.arm == found.arm or now.pace is None or found.pace is None:
+    if now.arm == found.arm or now.duration is None or found.duration is None:
         return None
     case = found.arm.case
     ours = (case, now.arm.backend, "compare", found.arm.backend)
@@ -186,5 +186,5 @@ def _speedup(now: Answers, found: Answers, records: Mapping[str, Record]) -> Eff
             ratio = {"fwd": versus.fwd, "bwd": versus.bwd, "fwd+bwd": versus.fwd_bwd}[case.passes]
         if ratio is not None:
             return Effect(ratio.low, ratio.median, ratio.high)
-    between = quotient(now.pace, found.pace)
+    between = quotient(now.duration, found.duration)
     return between if isinstance(between, Effect) else None

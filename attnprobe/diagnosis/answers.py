@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from attnprobe.core.case import Case
-from attnprobe.core.diagnosis import Arm
+from attnprobe.core.diagnosis import Arm, Quantity
 from attnprobe.core.outcome import (
     Crashed,
     Measured,
@@ -54,17 +53,38 @@ class Answers:
         return found.timing if isinstance(found, Measured) else None
 
     @property
-    def pace(self) -> Duration | None:
-        """Time per call of the case's passes, as a loop of such calls takes it."""
-        return pace(self.timing, self.arm.case) if self.timing else None
+    def duration(self) -> Duration | None:
+        """Time per call of the case's passes; on a GPU that of the GPU."""
+        if self.timing is None:
+            return None
+        by_pass = {
+            "fwd": self.timing.fwd_s,
+            "bwd": self.timing.bwd_s,
+            "fwd+bwd": self.timing.fwd_bwd_s,
+        }
+        return by_pass[self.arm.case.passes]
 
     @property
-    def pace_per_sequence(self) -> Duration | None:
-        """`pace` shared out among the sequences of the batch."""
-        found, B = self.pace, self.arm.case.B
+    def launch_s(self) -> float | None:
+        """Seconds per call in a loop, where launching sets the pace and not the GPU."""
+        found = self.duration
+        return found.wall_s if found is not None and found.launch_bound else None
+
+    def clocked(self, quantity: Quantity) -> Duration | None:
+        """The time that a prediction is about.
+
+        Args:
+            quantity: wall: as a loop of such calls takes it; time-per-sequence: shared out among
+                the batch; else `duration`.
+        """
+        found = self.duration
         if found is None:
             return None
-        return replace(found, median=found.median / B, low=found.low / B, high=found.high / B)
+        if quantity == "time-per-sequence":
+            return _scaled(found, 1 / self.arm.case.B)
+        if quantity == "wall" and self.launch_s is not None and found.median > 0:
+            return _scaled(found, self.launch_s / found.median)
+        return found
 
     @property
     def peak(self) -> int | None:
@@ -105,14 +125,8 @@ def _of(arm: Arm, records: Iterable[Record]) -> Iterator[Record]:
             yield record
 
 
-def pace(timing: Timing, case: Case) -> Duration | None:
-    """The duration of the case's passes; stretched to the host's time where launching sets the pace."""
-    by_pass = {"fwd": timing.fwd_s, "bwd": timing.bwd_s, "fwd+bwd": timing.fwd_bwd_s}
-    found = by_pass[case.passes]
-    if found is None or not found.launch_bound or found.wall_s is None or found.median <= 0:
-        return found
-    stretch = found.wall_s / found.median
-    return replace(found, median=found.wall_s, low=found.low * stretch, high=found.high * stretch)
+def _scaled(found: Duration, by: float) -> Duration:
+    return replace(found, median=found.median * by, low=found.low * by, high=found.high * by)
 
 
 def words(outcome: Outcome) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
-from attnprobe.core.diagnosis import Effect, Prediction
+from attnprobe.core.diagnosis import Effect, Prediction, Quantity
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.timing import Duration, Ratio
 from attnprobe.diagnosis.answers import Answers
@@ -27,10 +28,8 @@ def effect(
         in_turns: Time of treatment over control from common rounds, if it was taken.
     """
     match prediction.quantity:
-        case "time":
-            return _time(treatment, control, in_turns)
-        case "time-per-sequence":
-            return _per_sequence(treatment, control)
+        case "time" | "wall" | "time-per-sequence":
+            return _time(prediction.quantity, treatment, control, in_turns)
         case "memory":
             return _memory(treatment, control)
         case "first-call":
@@ -45,13 +44,20 @@ def effect(
             return _value(prediction, treatment, control)
 
 
-def _time(treatment: Answers, control: Answers, in_turns: Ratio | None) -> Found:
-    there, here = treatment.pace, control.pace
+def _time(
+    quantity: Quantity, treatment: Answers, control: Answers, in_turns: Ratio | None
+) -> Found:
+    there, here = treatment.clocked(quantity), control.clocked(quantity)
     if there is None or here is None:
-        return _untimed(treatment, control, lambda side: side.pace is None)
-    if in_turns is not None:
-        return Effect(in_turns.low, in_turns.median, in_turns.high, there.median, here.median)
-    return quotient(there, here)
+        return _untimed(treatment, control, lambda side: side.duration is None)
+    launch = None if quantity == "wall" else control.launch_s
+    if in_turns is not None and quantity == "time":
+        found = in_turns
+        return Effect(
+            found.low, found.median, found.high, there.median, here.median, launch_s=launch
+        )
+    seen = quotient(there, here)
+    return replace(seen, launch_s=launch) if isinstance(seen, Effect) else seen
 
 
 def quotient(there: Duration, here: Duration) -> Found:
@@ -60,13 +66,6 @@ def quotient(there: Duration, here: Duration) -> Found:
         return "the clock does not resolve it"
     low, high = there.low / here.high, there.high / here.low
     return Effect(low, there.median / here.median, high, there.median, here.median)
-
-
-def _per_sequence(treatment: Answers, control: Answers) -> Found:
-    there, here = treatment.pace_per_sequence, control.pace_per_sequence
-    if there is None or here is None:
-        return _untimed(treatment, control, lambda side: side.pace is None)
-    return quotient(there, here)
 
 
 def _memory(treatment: Answers, control: Answers) -> Found:

@@ -11,6 +11,7 @@ from attnprobe.core.diagnosis import (
     Experiment,
     Finding,
     Prediction,
+    Quantity,
     Remedy,
     Suspicion,
     Verdict,
@@ -21,6 +22,8 @@ from attnprobe.core.timing import Ratio
 from attnprobe.core.trial import Record
 from attnprobe.diagnosis.answers import Answers, answers
 from attnprobe.diagnosis.effects import effect
+
+TIMES = ("time", "wall", "time-per-sequence")
 
 UNRUN = "its experiment was not run"
 
@@ -63,7 +66,9 @@ def judge(suspicion: Suspicion, records: Mapping[str, Record]) -> Finding:
         verdict,
         reason,
         seen,
-        _saved_s(suspicion, treatment, fix) if verdict == "confirmed" else None,
+        _saved_s(suspicion, prediction.quantity, treatment, fix)
+        if verdict == "confirmed"
+        else None,
         _saved_bytes(treatment, fix) if verdict == "confirmed" else None,
         _remedy(prediction, treatment, fix),
         ids,
@@ -120,13 +125,19 @@ def _ids(experiment: Experiment, records: Mapping[str, Record]) -> tuple[str, ..
     return tuple(i for i, r in records.items() if (r.trial.case, r.trial.backend) in known)
 
 
-def _saved_s(suspicion: Suspicion, treatment: Answers, fix: Answers) -> float | None:
-    """Of as many sequences as the user's call has."""
-    there, here = treatment.pace_per_sequence, fix.pace_per_sequence
+def _saved_s(
+    suspicion: Suspicion, quantity: Quantity, treatment: Answers, fix: Answers
+) -> float | None:
+    """Of as many sequences as the user's call has; arms may differ in their batch."""
+    there, here = treatment.clocked(quantity), fix.clocked(quantity)
     if there is None or here is None:
         return None
-    B = treatment.arm.case.B
-    return (there.median - here.median) * B * suspicion.subject.calls_per_step
+    if quantity == "time-per-sequence":
+        each, batch = there.median - here.median, treatment.arm.case.B
+    else:
+        batches = treatment.arm.case.B / fix.arm.case.B
+        each, batch = there.median - here.median * batches, 1
+    return each * batch * suspicion.subject.calls_per_step
 
 
 def _saved_bytes(treatment: Answers, fix: Answers) -> int | None:
@@ -143,14 +154,12 @@ def _remedy(prediction: Prediction, treatment: Answers, fix: Answers) -> Remedy:
     if fix.wrong:
         return Remedy(False, f"its result is wrong: {fix.wrong}")
     right = "right" if fix.parity is not None and fix.parity.verdict == "pass" else "runs"
-    before, after = treatment.pace, fix.pace
-    each = prediction.quantity == "time-per-sequence"
-    if each:
-        before, after = treatment.pace_per_sequence, fix.pace_per_sequence
-    if (each or prediction.quantity == "time") and before is not None and after is not None:
+    quantity = prediction.quantity
+    before, after = treatment.clocked(quantity), fix.clocked(quantity)
+    if quantity in TIMES and before is not None and after is not None:
         better = after.high < before.low
         took = f"{units.seconds(before.median)} -> {units.seconds(after.median)}"
-        took += " per sequence" if each else ""
+        took += " per sequence" if quantity == "time-per-sequence" else ""
         return Remedy(better, f"{right}, {took}" if better else f"no faster here: {took}")
     if prediction.quantity == "memory" and treatment.peak is not None and fix.peak is not None:
         took = f"{units.size(treatment.peak)} -> {units.size(fix.peak)}"

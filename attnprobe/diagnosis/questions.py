@@ -9,7 +9,7 @@ from attnprobe.core.case import Case
 from attnprobe.core.diagnosis import SEVERITIES, Arm, Experiment, Suspicion
 from attnprobe.core.sampling import Sampling
 from attnprobe.core.trial import Record, Trial
-from attnprobe.diagnosis.judge import judge
+from attnprobe.diagnosis.judge import TIMES, judge
 from attnprobe.profiling import duration
 
 DEMONSTRATE = "demonstrate"
@@ -95,7 +95,7 @@ def _worth_per_second(suspicion: Suspicion) -> float:
         return 0.0
     weight = 2.0 ** (len(SEVERITIES) - SEVERITIES.index(suspicion.severity))
     effect = 100.0
-    if prediction.quantity in ("time", "time-per-sequence", "memory", "first-call"):
+    if prediction.quantity in (*TIMES, "memory", "first-call"):
         effect = math.sqrt(max(prediction.low, 1.05) * max(prediction.high, 1.05))
     seconds = duration.expected_s(trials(suspicion))
     return weight * math.log(effect) / max(seconds, 0.1)

@@ -130,11 +130,26 @@ def test_a_wrong_fix_is_none() -> None:
     assert "wrong" in found.remedy.words
 
 
-def test_a_launch_bound_call_is_as_slow_as_the_host() -> None:
-    """The GPU waits: a loop of such calls takes the wall time, and that is what is compared."""
-    taken = Duration(1.0, 0.99, 1.01, 100, 10, launch_bound=True, wall_s=3.0)
-    slow = Measured("", RIGHT, Timing(taken, taken, taken, 1.0))
-    assert judged(slow, timed(1.0))[0] == "confirmed"
+def launch_bound(seconds: float, wall_s: float) -> Measured:
+    taken = Duration(seconds, seconds, seconds, 100, 10, launch_bound=True, wall_s=wall_s)
+    return Measured("", RIGHT, Timing(taken, taken, taken, 1.0))
+
+
+def test_the_gpu_is_judged_by_its_own_time() -> None:
+    """Launching takes the host as long on both sides: no kernel is to blame for it, but it is said."""
+    answers = ((timing(THERE), timed(3.0)), (timing(HERE), launch_bound(1.0, 2.9)))
+    found = judge(SUSPICION, records(*answers))
+    assert found.verdict == "confirmed"
+    assert found.effect is not None
+    assert found.effect.launch_s == 2.9
+
+
+def test_what_the_host_loses_is_judged_by_the_wall() -> None:
+    """A prediction about launching is about a loop of such calls."""
+    suspicion = replace(SUSPICION, prediction=Prediction("wall", 2, 4, "a model"))
+    answers = records((timing(THERE), launch_bound(1.0, 3.0)), (timing(HERE), timed(1.0)))
+    assert judge(SUSPICION, answers).verdict == "refuted"
+    assert judge(suspicion, answers).verdict == "confirmed"
 
 
 def test_wrong_numbers_come_first_then_the_largest_saving() -> None:

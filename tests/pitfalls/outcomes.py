@@ -10,6 +10,7 @@ from attnprobe.core.outcome import Measured, Outcome, Raised
 from attnprobe.core.parity import Failure, Parity
 from attnprobe.core.timing import Duration, Ratio, Timing, Versus
 from attnprobe.core.trial import Trial
+from attnprobe.diagnosis.judge import TIMES
 
 RIGHT = Parity("pass", "fused")
 WRONG = Parity("fail", "fused", failures=(Failure("accuracy", "out is far off"),))
@@ -34,7 +35,7 @@ class Scripted:
         """The outcome of a trial."""
         treated = Arm(trial.case, trial.backend) == self._experiment.treatment
         match self._prediction.quantity:
-            case "time" | "time-per-sequence" | "memory" | "first-call":
+            case "time" | "wall" | "time-per-sequence" | "memory" | "first-call":
                 return self._timed(trial, treated)
             case "wrong":
                 bad = (treated, self._verdict) in (
@@ -55,7 +56,7 @@ class Scripted:
                 return self._value(treated)
 
     def _timed(self, trial: Trial, treated: bool) -> Outcome:
-        if self._verdict == "inconclusive" and "time" not in self._prediction.quantity:
+        if self._verdict == "inconclusive" and self._prediction.quantity not in TIMES:
             return BROKEN if treated else Measured("", RIGHT, _timing(1e-3, 0.0))
         times, spread = {
             "confirmed": (inside(self._prediction), 0.001),

@@ -119,7 +119,7 @@ def _brief(finding: Finding) -> str:
             return "wrong result"
         case "refused":
             return "does not run"
-        case "time" | "time-per-sequence" | "memory" | "first-call":
+        case "time" | "wall" | "time-per-sequence" | "memory" | "first-call":
             return f"{units.factor(effect.median)} {prediction.quantity}"
         case "kernel":
             return effect.words
@@ -174,7 +174,7 @@ def evidence(finding: Finding) -> str:
         return finding.reason
     said = f"Predicted {predicted(finding)}"
     match prediction.quantity:
-        case "time" | "time-per-sequence" | "first-call":
+        case "time" | "wall" | "time-per-sequence" | "first-call":
             numbers = _arrow(effect.treatment, effect.control, units.seconds)
         case "memory":
             numbers = _arrow(effect.treatment, effect.control, units.size)
@@ -183,7 +183,8 @@ def evidence(finding: Finding) -> str:
     low, high = units.factor(effect.low), units.factor(effect.high)
     interval = f" [{low}, {high}]" if effect.low != effect.high else ""
     more = " (more than predicted)" if effect.low > prediction.high else ""
-    return f"{said}, measured {units.factor(effect.median)}{interval}{more}{numbers}"
+    waits = f" (the host takes {units.seconds(effect.launch_s)})" if effect.launch_s else ""
+    return f"{said}, measured {units.factor(effect.median)}{interval}{more}{numbers}{waits}"
 
 
 def predicted(finding: Finding) -> str:
