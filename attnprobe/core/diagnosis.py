@@ -141,11 +141,11 @@ class Prediction:
     Args:
         quantity: time: treatment over control, all passes of the case, on a GPU the GPU's time;
             wall: the same as a loop of such calls takes it, launching included; time-per-sequence:
-            `time`, each divided by its B; memory: their peaks; first-call: their very first forwards; wrong:
-            the treatment's numbers are, the control's are not; refused: the treatment does not run
-            (refused, raised, out of memory), the control does; kernel: the treatment's kernels or form
-            match `of`, the control's do not; value: what the habit's demonstration calls `of` lies in
-            the interval for the treatment, outside for the control.
+            `time`, each divided by its B; memory: their peaks; first-call: their very first forwards;
+            wrong: the treatment's numbers are, the control's are not; refused: the treatment does not
+            run (refused, raised, out of memory), the control does; kernel: the treatment's kernels or
+            form match `of`, the control's do not; value: what the habit's demonstration calls `of`
+            lies in the interval for the treatment, outside for the control.
         low: Least that is expected; 1 for what is only seen or not.
         high: Most that is expected.
         because: The model or measurement that the interval comes from.
