@@ -22,7 +22,7 @@ def written(
     """One call per chunk, each with its rows of the mask, which are a view."""
     count = query.shape[2] * key.shape[2] // LIMIT + 1
     chunks = query.chunk(count, 2)
-    masks = (None,) * count if attn_mask is None else attn_mask.chunk(count, 2)
+    masks = (None,) * len(chunks) if attn_mask is None else attn_mask.chunk(count, 2)
     same = sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION) if query.is_cuda else nullcontext()
     with same:
         return torch.cat(
