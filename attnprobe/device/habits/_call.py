@@ -45,6 +45,15 @@ def warm(run: Run, device: torch.device) -> None:
     wait(device)
 
 
+def once(run: Run, device: torch.device) -> float:
+    """Seconds of one call, waited for."""
+    wait(device)
+    start = time.perf_counter()
+    run()
+    wait(device)
+    return time.perf_counter() - start
+
+
 def loop(run: Run, device: torch.device) -> float:
     """Seconds per call of ten that follow each other, the last one waited for."""
     start = time.perf_counter()

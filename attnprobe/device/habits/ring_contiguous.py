@@ -16,6 +16,7 @@ from attnprobe.device.inputs import Inputs
 
 OVER = "slowest rank over the mean"
 RANKS = 4
+ROUNDS = 40
 
 
 def written_shows(inputs: Inputs) -> dict[str, float]:
@@ -48,7 +49,7 @@ def _imbalance(inputs: Inputs, held: list[tuple[int, ...]]) -> float:
     with torch.no_grad():
         for rank in ranks:
             _call.warm(rank, inputs.device)
-        rounds = [[_call.loop(rank, inputs.device) for rank in ranks] for _ in range(_call.LOOPS)]
-    # the fastest loop: what others took of the machine meanwhile is no rank's work
-    seconds = [min(loops) for loops in zip(*rounds, strict=True)]
-    return max(seconds) * len(seconds) / sum(seconds)
+        rounds = [[_call.once(rank, inputs.device) for rank in ranks] for _ in range(ROUNDS)]
+    # the fastest: what others took of the machine meanwhile is no rank's work
+    seconds = [min(times) for times in zip(*rounds, strict=True)]
+    return float(max(seconds) * len(seconds) / sum(seconds))
