@@ -28,5 +28,4 @@ def tile(here: Situation) -> int:
 
 def blocks(here: Situation) -> int:
     """Thread blocks of the forward."""
-    case = here.case
-    return case.B * case.Hq * -(-case.Mq // tile(here))
+    return here.case.Hq * sum(-(-sequence.Mq // tile(here)) for sequence in here.case.sequences)

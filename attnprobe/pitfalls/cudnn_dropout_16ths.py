@@ -10,7 +10,9 @@ other random numbers, another memory peak.
 **Remedy.** Such a probability, if speed is what matters. Look at `attnprobe check` first: cuDNN 9.19
 drops the same keys for four queries of eight, flash draws for each of them.
 
-**Versions.** Where torch takes cuDNN by itself: 2.11 and later on compute capability 9.0 and 10.0.
+**Versions.** torch 2.12 and later (pytorch#174245), where it takes cuDNN by itself: compute capability
+9.0 and 10.0. Torch 2.11 was seen to take cuDNN with 0.1 on an H200; that request says that some of its
+kernels then round the probability.
 """
 
 from __future__ import annotations
@@ -21,11 +23,15 @@ from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls import _dispatch
 
 STEPS = 16
+REFUSED = (2, 12)
+"""The first torch that refuses other probabilities: pytorch#174245 is of February 2026."""
 
 
 def suspect(here: Situation) -> str | None:
     """Only where cuDNN would run otherwise."""
     p = here.case.dropout_p
+    if here.release("torch") < REFUSED:
+        return None
     if here.backend != "sdpa-default" or not p or (p * STEPS).is_integer() or not _runs(here):
         return None
     return f"dropout_p={p:g} is {p * STEPS:.3g} sixteenths, and cuDNN is what runs otherwise"
@@ -58,6 +64,7 @@ PITFALL = Pitfall(
     experiment=experiment,
     fix=lambda here: f"F.scaled_dot_product_attention(q, k, v, dropout_p={_nearest(here):g})",
     references=(
+        "pytorch#174245",
         "torch@2.13.0:aten/src/ATen/native/transformers/cuda/sdp_utils.cpp (check_cudnn_dropout)",
     ),
 )

@@ -13,8 +13,9 @@ and a dense mask or another reason to leave flash brings a call there.
 **Remedy.** Let flash take the call: no mask tensor (a bottom-right causal mask forbids one query
 nothing), 16-bit types. Where heads share keys, the queries of a group can be one tile of Hq / Hkv rows.
 
-**Versions.** All of torch's and xFormers' CUTLASS kernel. FlashAttention splits since 2.1, xFormers
-since 0.0.22.
+**Versions.** On an H200 at B * Hq = 8 and 65,536 keys 26 times; the grid alone says 16.5, the rest is
+that a block without others on its SM waits for what it loads. All of torch's and xFormers' CUTLASS
+kernel. FlashAttention splits since 2.1, xFormers since 0.0.22.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from attnprobe.pitfalls import _grid
 ALONE = 4.6
 """One SM of an otherwise idle GPU against its share of the memory: 64 bytes per clock from L2
 against 3.35 TB/s / 132 / 1.83 GHz = 13.9 bytes on an H100; on an H200 it is 3.5."""
+WAITING = 0.4
+"""What a block reads, that waits for its own loads, against its SM's share of the memory: 15 GB/s of 36
+(CUTLASS's kernel at K 128 on an H200, 8 blocks: 268 MB in 2.17 ms)."""
 LONG = 4096
 """Keys below which the launch takes longer than the reading."""
 
@@ -46,8 +50,8 @@ def suspect(here: Situation) -> str | None:
 
 
 def predict(here: Situation) -> Prediction:
-    """Blocks of a full grid over ours, less what one SM reads faster when it is alone."""
-    most = here.multiprocessors / _grid.blocks(here)
+    """Blocks of a full grid over ours; a block alone may read faster than among all, or wait."""
+    most = here.multiprocessors / _grid.blocks(here) / WAITING
     return Prediction(
         "time",
         _least(here),

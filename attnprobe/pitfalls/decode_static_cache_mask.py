@@ -60,11 +60,10 @@ def _used(here: Situation) -> int:
 
 
 def _least(here: Situation) -> float:
-    """At the fastest memory and the slowest launch."""
+    """At the fastest memory, and with the longest that a call takes which reads nothing."""
     case, has = here.case, rates(here)
-    constant = has.launch_s[1] * has.bytes[1]
-    used = cache_bytes(case) * _used(here) / case.Mkv
-    return (constant + cache_bytes(case)) / (constant + used)
+    whole = cache_bytes(case) / has.bytes[1]
+    return (whole + has.call_s[1]) / (whole * _used(here) / case.Mkv + has.call_s[1])
 
 
 PITFALL = Pitfall(

@@ -17,23 +17,39 @@ small shapes it may stay uncompiled.
 
 from __future__ import annotations
 
+from attnprobe.core import cost, units
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls import _scores
 
+MATRICES = (2, 4)
+"""Alive at once. 406 MiB at H8 M2048 on a CPU are three of 128 MiB and 22 MiB."""
+FUSED = 2.5
+"""Memory of the compiled kernel over outputs and gradients, at most; 17 for 16 MiB on an H200."""
+WORKSPACE = 2**24
+"""Of generated C++, and of the compiler in the same process: 25 MiB where the output has 4."""
+
 
 def suspect(here: Situation) -> str | None:
     """Uncompiled, and the scores outweigh everything else."""
     case = here.case
-    if here.backend != "flex-eager" or _scores.unfused(case).low < _scores.MATTERS:
+    if here.backend != "flex-eager" or predict(here).low < _scores.MATTERS:
         return None
     return f"uncompiled, {case.B * case.Hq} matrices of {case.Mq} x {case.Mkv} scores are tensors"
 
 
 def predict(here: Situation) -> Prediction:
-    """Float32 matrices of scores, as in SDPA's math path."""
-    return _scores.unfused(here.case)
+    """Float32 matrices of scores over what the compiled kernel takes."""
+    case, (few, many) = here.case, MATRICES
+    scores, floor = cost.score_bytes(case), cost.floor_bytes(case)
+    compiled = FUSED * floor + (0 if here.on_cuda else WORKSPACE)
+    return Prediction(
+        "memory",
+        few * scores / compiled,
+        (many * scores + 2 * floor) / floor,
+        f"{few} to {many} float32 matrices of {units.size(scores)} over outputs and gradients",
+    )
 
 
 def experiment(here: Situation) -> Experiment:

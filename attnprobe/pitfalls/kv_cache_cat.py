@@ -50,12 +50,12 @@ def experiment(here: Situation) -> Experiment:
 
 
 def _least(here: Situation) -> float:
-    """Attention at half the copy's rate, and all launches at their slowest."""
+    """Attention at half the copy's rate, and small calls at their slowest."""
     case, has = here.case, rates(here)
     copied = 2 * cache_bytes(case) / has.bytes[1]
     operations = 4 * case.B * case.Hq * case.Mq * case.Mkv * case.K
     attention = max(operations / has.flops[0], 2 * cache_bytes(case) / has.bytes[1])
-    return 1 + copied / (attention + has.launch_s[1])
+    return 1 + copied / (attention + has.call_s[1])
 
 
 PITFALL = Pitfall(

@@ -24,6 +24,8 @@ from attnprobe.core.case import ELEMENT_BYTES
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
+from attnprobe.pitfalls import _scores
+from attnprobe.pitfalls._grid import DECODING
 
 MATRICES = {"fwd": (2, 3), "bwd": (2, 5), "fwd+bwd": (2, 5)}
 """Score matrices at once, in the inputs' type. Forward: scores and their scaled copy, then
@@ -35,32 +37,33 @@ case)."""
 
 
 def suspect(here: Situation) -> str | None:
-    """Written out, and the scores outweigh everything else."""
-    if here.backend != "eager" or _low(here) < 1.5:
-        return None
+    """Written out, more than a step of decoding, and the scores outweigh everything else."""
     case = here.case
+    if here.backend != "eager" or case.Mq <= DECODING or _low(here) < _scores.MATTERS:
+        return None
     return f"{case.Hq * case.B} score matrices of {case.Mq} x {case.Mkv} are tensors in memory"
 
 
 def predict(here: Situation) -> Prediction:
     """Bytes of the score matrices over bytes of outputs and gradients."""
     fewest, most = MATRICES[here.case.passes]
-    high = 1 + most * _scores(here) / cost.floor_bytes(here.case)
+    high = 1 + most * _matrix(here) / cost.floor_bytes(here.case)
     because = f"{fewest} to {most} score matrices beside outputs and gradients"
     return Prediction("memory", _low(here), high, because)
 
 
 def experiment(here: Situation) -> Experiment:
-    """One edit: who computes it."""
-    return Experiment(here.arm(), here.arm("sdpa-default"))
+    """One edit: who computes it; SDPA has no word for a soft cap, flex has."""
+    capped = here.case.score.softcap is not None
+    return Experiment(here.arm(), here.arm("flex" if capped else "sdpa-default"))
 
 
 def _low(here: Situation) -> float:
     fewest, floor = MATRICES[here.case.passes][0], cost.floor_bytes(here.case)
-    return (fewest * _scores(here) + floor) / (FUSED * floor)
+    return (fewest * _matrix(here) + floor) / (FUSED * floor)
 
 
-def _scores(here: Situation) -> int:
+def _matrix(here: Situation) -> int:
     case = here.case
     return math.prod(case.q_shape[:3]) * case.k_shape[2] * ELEMENT_BYTES[case.dtype]
 

@@ -23,6 +23,8 @@ from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls._grid import DECODING
 
+DENSE = ("sdpa-default", "sdpa-cudnn", "sdpa-mem-efficient")
+"""Fused kernels that score what a dense mask hides; what is packed is compared with nothing unfused."""
 NOTABLE = 1.15
 """Padding of less than a seventh is the price of simple code."""
 MASKED = 2.0
@@ -30,12 +32,11 @@ MASKED = 2.0
 
 
 def suspect(here: Situation) -> str | None:
-    """Only of what scores the padding: flex and the packed calls skip it."""
+    """Only of what scores the padding: flex and the packed calls leave it out."""
     case = here.case
     if case.lengths is None or case.storage != "padded" or case.Mq <= DECODING:
         return None
-    dense = here.calls("sdpa", "eager", "mha")
-    if not dense or not sum(case.lengths.q) or _tokens(here) < NOTABLE:
+    if here.backend not in DENSE or not sum(case.lengths.q) or _tokens(here) < NOTABLE:
         return None
     wasted = 1 - 1 / _pairs(here)
     return (

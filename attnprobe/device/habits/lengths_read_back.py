@@ -16,6 +16,8 @@ from attnprobe.device.lowering import varlen
 from attnprobe.device.lowering.packed import Packed
 
 SEEN = "waits per call"
+WAITED = "called a synchronizing"
+"""Of the warning for each wait; that the mode is a prototype is a warning too."""
 
 
 def written_shows(inputs: Inputs) -> dict[str, float]:
@@ -46,7 +48,7 @@ def _waits(inputs: Inputs, longest: Callable[[], int]) -> float:
             run()
         finally:
             torch.cuda.set_sync_debug_mode(before)
-    return float(sum("synchroniz" in str(warning.message) for warning in heard))
+    return float(sum(WAITED in str(warning.message) for warning in heard))
 
 
 def _call(inputs: Inputs, longest: Callable[[], int]) -> Callable[[], Tensor]:
