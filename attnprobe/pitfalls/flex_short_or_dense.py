@@ -43,7 +43,7 @@ def predict(here: Situation) -> Prediction:
     case = here.case
     work = (4 if case.passes == "fwd" else 14) * case.B * case.Hq * case.Mq * case.Mkv * case.K
     if work < SHORT_FLOPS:
-        return Prediction("time", 1.2, 6, "short: guards of compiled code over a plain call")
+        return Prediction("wall", 1.2, 6, "short: guards of compiled code over a plain call")
     return Prediction(
         "time",
         1.15,

@@ -21,6 +21,8 @@ time per sequence of 128, which refutes it there.
 
 from __future__ import annotations
 
+import math
+
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall, Untestable
 from attnprobe.diagnosis.situation import Situation
