@@ -111,7 +111,14 @@ def _refused(expected: str, treatment: Answers, control: Answers) -> Found:
         return f"it could not be tried: {treatment.trouble}"
     if expected and not re.search(expected, treatment.trouble, re.IGNORECASE):
         return f"it fails for another reason: {treatment.trouble}"
-    return _seen(True, treatment.trouble)
+    return _seen(True, _line(treatment.trouble, expected))
+
+
+def _line(text: str, expected: str) -> str:
+    """The line of a long refusal that says what was expected; all of it where none does."""
+    lines = (line.strip() for line in text.splitlines())
+    found = (line for line in lines if expected and re.search(expected, line, re.IGNORECASE))
+    return next(found, text)
 
 
 def _kernel(expected: str, treatment: Answers, control: Answers) -> Found:

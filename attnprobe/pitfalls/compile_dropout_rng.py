@@ -35,14 +35,20 @@ def suspect(here: Situation) -> str | None:
 
 
 def predict(here: Situation) -> Prediction:
-    """Of the largest output.
+    """Of the largest output, for values without a mean.
 
-    A row's output is a mean of Mkv values with random weights: two draws differ by about
-    sqrt(p / Mkv) of a value, the largest outputs are a few times sqrt(1 / Mkv): sqrt(p) of them, more
-    in the worst row. Rounding of float32 is below 1e-4.
+    Weights w of a row, each kept with 1 - p and scaled by 1 / (1 - p), give outputs of variance
+    sum(w^2) / (1 - p); two independent draws differ with variance 2p sum(w^2) / (1 - p). Their
+    quotient is sqrt(2p), and maxima of some thousand elements are within a factor of two of that.
     """
-    low = 0.1 * math.sqrt(here.case.dropout_p)
-    return Prediction("value", low, 10, "other weights are dropped in each row", of="difference")
+    expected = math.sqrt(2 * here.case.dropout_p)
+    return Prediction(
+        "value",
+        expected / 2,
+        expected * 2,
+        "two independent draws of weights differ by sqrt(2p) of the output",
+        of="difference",
+    )
 
 
 def experiment(here: Situation) -> Experiment:

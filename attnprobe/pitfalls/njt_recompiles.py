@@ -35,7 +35,7 @@ def suspect(here: Situation) -> str | None:
 
 
 def predict(here: Situation) -> Prediction:
-    """At least one for each of the two graphs, static and dynamic."""
+    """At least one: what comes before attention and what comes after are graphs of their own."""
     return Prediction(
         "value", 1, math.inf, "lengths are read with .item() in each attention", of="breaks"
     )

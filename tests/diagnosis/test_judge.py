@@ -152,6 +152,16 @@ def test_what_the_host_loses_is_judged_by_the_wall() -> None:
     assert judge(suspicion, answers).verdict == "confirmed"
 
 
+def test_of_a_long_refusal_the_line_that_was_expected_is_said() -> None:
+    """Shapes and other operators' reasons stand around it."""
+    expected = Prediction("refused", 1, 1, "a model", of="stride")
+    said = Refused("library", ("No operator\n  query: (1, 2)\n   mask.stride is odd\n  HINT: pad",))
+    suspicion = replace(SUSPICION, prediction=expected)
+    there, here = (Trial(arm.case, arm.backend, "check") for arm in (THERE, HERE))
+    found = judge(suspicion, records((there, said), (here, Measured("", RIGHT))))
+    assert (found.verdict, found.reason) == ("confirmed", "mask.stride is odd")
+
+
 def test_wrong_numbers_come_first_then_the_largest_saving() -> None:
     """What is wrong is not outweighed by what is slow."""
     slow, slower = (

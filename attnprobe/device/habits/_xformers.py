@@ -18,7 +18,14 @@ from torch import Tensor
 ALIGNMENT = 8  # elements: 128-bit loads of 2-byte numbers; covers 4-byte ones (cutlass.py)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, bias: object = None, **said: Any) -> Tensor:
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: object = None,
+    dropout_p: float = 0.0,
+    **said: Any,
+) -> Tensor:
     """`memory_efficient_attention` on (B, M, H, K), or (B, M, G, H, K).
 
     Raises:
@@ -29,20 +36,13 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: object = None, **sai
     from xformers.ops import memory_efficient_attention
 
     op = stand_ins() if query.device.type == "cpu" else None
-    out: Tensor = memory_efficient_attention(query, key, value, bias, op=op, **said)
+    out: Tensor = memory_efficient_attention(query, key, value, bias, dropout_p, op=op, **said)
     return out
 
 
 def rows(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(B, H, M, K) as (B, M, H, K)."""
     return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-
-
-def triangle(is_causal: bool) -> object:
-    """The class that says `is_causal`, which is aligned top-left too."""
-    from xformers.ops import LowerTriangularMask
-
-    return LowerTriangularMask() if is_causal else None
 
 
 def floating(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -65,10 +65,32 @@ def expanded(mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
     return mask.expand(*query.shape[:3], key.shape[2])
 
 
-def with_mask(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, **said: Any) -> Tensor:
-    """The call with a tensor as xFormers wants it: floating, rows padded, every dimension there."""
-    bias = expanded(padded(floating(mask, query.dtype)), query, key)
-    q, k, v = rows(query, key, value)
+def bias_of(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool) -> object:
+    """SDPA's mask as xFormers wants it: a class, or a floating tensor of padded rows, expanded.
+
+    `is_causal` is aligned top-left, like `LowerTriangularMask`.
+    """
+    from xformers.ops import LowerTriangularMask
+
+    if mask is not None:
+        return expanded(padded(floating(mask, query.dtype)), query, key)
+    return LowerTriangularMask() if is_causal else None
+
+
+def well_formed(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    enable_gqa: bool = False,
+    **said: Any,
+) -> Tensor:
+    """SDPA's call as xFormers wants it, heads repeated: (B, H, M, K) in and out."""
+    groups = query.shape[1] // key.shape[1]
+    k, v = (t.repeat_interleave(groups, 1) for t in (key, value))
+    bias = bias_of(query, k, attn_mask, is_causal)
+    q, k, v = rows(query, k, v)
     return attend(q, k, v, bias, **said).transpose(1, 2)
 
 
@@ -86,6 +108,7 @@ def stand_ins() -> tuple[type, type]:
 
         OPERATOR = torch.softmax
         SUPPORTED_DEVICES: ClassVar = {"cpu"}
+        SUPPORTS_DROPOUT = False
         NAME = "cutlassF on the CPU"
         needed_gradient = False
 
@@ -127,11 +150,12 @@ def stand_ins() -> tuple[type, type]:
 
 def _plain(q: Tensor, k: Tensor, v: Tensor, inp: Any) -> tuple[Tensor, Tensor]:
     """(B, M, ..., K) attention in float32, and its log-sum-exp (B, ..., M)."""
-    q32, k32, v32 = (t.float().movedim(1, -2) for t in (q, k, v))
-    scores = q32 @ k32.mT * inp.scale_float
-    bias = inp.attn_bias
-    if bias is not None:
-        dense = bias if isinstance(bias, Tensor) else bias.materialize(scores.shape, device="cpu")
-        scores = scores + dense.float()
-    out = scores.softmax(-1) @ v32
-    return out.movedim(-2, 1).to(q.dtype), scores.logsumexp(-1)
+    with torch.autocast("cpu", enabled=False):  # which reaches no kernel of xFormers either
+        q32, k32, v32 = (t.float().movedim(1, -2) for t in (q, k, v))
+        scores = q32 @ k32.mT * inp.scale_float
+        bias = inp.attn_bias
+        if bias is not None:
+            dense = bias if isinstance(bias, Tensor) else bias.materialize(scores.shape)
+            scores = scores + dense.float()
+        out = scores.softmax(-1) @ v32
+        return out.movedim(-2, 1).to(q.dtype), scores.logsumexp(-1)

@@ -15,22 +15,14 @@ from torch import Tensor
 from attnprobe.device.habits import _xformers
 
 
-def written(
-    query: Tensor, key: Tensor, value: Tensor, is_causal: bool = False, **arguments: Any
-) -> Tensor:
+def written(query: Tensor, key: Tensor, value: Tensor, **arguments: Any) -> Tensor:
     """float32 cosines make float32 queries and keys."""
     with torch.autocast(query.device.type, value.dtype):
-        q, k, v = _xformers.rows(query.float(), key.float(), value)
-        out = _xformers.attend(q, k, v, _xformers.triangle(is_causal), **arguments)
-    return out.transpose(1, 2)
+        return _xformers.well_formed(query.float(), key.float(), value, **arguments)
 
 
-def mended(
-    query: Tensor, key: Tensor, value: Tensor, is_causal: bool = False, **arguments: Any
-) -> Tensor:
+def mended(query: Tensor, key: Tensor, value: Tensor, **arguments: Any) -> Tensor:
     """They are cast back to the dtype of v before the call."""
     with torch.autocast(query.device.type, value.dtype):
         q, k = query.float().to(value.dtype), key.float().to(value.dtype)
-        q, k, v = _xformers.rows(q, k, value)
-        out = _xformers.attend(q, k, v, _xformers.triangle(is_causal), **arguments)
-    return out.transpose(1, 2)
+        return _xformers.well_formed(q, k, value, **arguments)

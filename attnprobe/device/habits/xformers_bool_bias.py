@@ -21,8 +21,6 @@ def written(
     return _xformers.attend(q, k, v, bias, **arguments).transpose(1, 2)
 
 
-def mended(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor, **arguments: Any
-) -> Tensor:
+def mended(query: Tensor, key: Tensor, value: Tensor, **arguments: Any) -> Tensor:
     """The same mask as 0 and -inf."""
-    return _xformers.with_mask(query, key, value, attn_mask, **arguments)
+    return _xformers.well_formed(query, key, value, **arguments)

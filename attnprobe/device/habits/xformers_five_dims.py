@@ -16,30 +16,27 @@ def written(
     query: Tensor,
     key: Tensor,
     value: Tensor,
+    attn_mask: Tensor | None = None,
     is_causal: bool = False,
     enable_gqa: bool = False,
     **arguments: Any,
 ) -> Tensor:
     """No key is copied."""
     groups = query.shape[1] // key.shape[1]
+    bias = _xformers.bias_of(query, key, attn_mask, is_causal)
+    if isinstance(bias, Tensor):
+        bias = _grouped(bias, 1, groups)
     q, k, v = _xformers.rows(query, key, value)
-    q = q.reshape(*q.shape[:2], -1, groups, q.shape[3])
     k, v = (t.unsqueeze(3).expand(*t.shape[:3], groups, -1) for t in (k, v))
-    out = _xformers.attend(q, k, v, _xformers.triangle(is_causal), **arguments)
+    out = _xformers.attend(_grouped(q, 2, groups), k, v, bias, **arguments)
     return out.flatten(2, 3).transpose(1, 2)
 
 
-def mended(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    is_causal: bool = False,
-    enable_gqa: bool = False,
-    **arguments: Any,
-) -> Tensor:
+def mended(query: Tensor, key: Tensor, value: Tensor, **arguments: Any) -> Tensor:
     """Keys and values repeated to all query heads, four dimensions."""
-    groups = query.shape[1] // key.shape[1]
-    k, v = (t.repeat_interleave(groups, 1) for t in (key, value))
-    q, k, v = _xformers.rows(query, k, v)
-    out = _xformers.attend(q, k, v, _xformers.triangle(is_causal), **arguments)
-    return out.transpose(1, 2)
+    return _xformers.well_formed(query, key, value, **arguments)
+
+
+def _grouped(t: Tensor, dim: int, groups: int) -> Tensor:
+    """Query heads as key heads and the heads of a group."""
+    return t.reshape(*t.shape[:dim], -1, groups, *t.shape[dim + 1 :])

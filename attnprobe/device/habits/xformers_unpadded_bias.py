@@ -21,8 +21,6 @@ def written(
     return _xformers.attend(q, k, v, bias.contiguous(), **arguments).transpose(1, 2)
 
 
-def mended(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor, **arguments: Any
-) -> Tensor:
+def mended(query: Tensor, key: Tensor, value: Tensor, **arguments: Any) -> Tensor:
     """A slice of rows that are a multiple of eight elements long."""
-    return _xformers.with_mask(query, key, value, attn_mask, **arguments)
+    return _xformers.well_formed(query, key, value, **arguments)
