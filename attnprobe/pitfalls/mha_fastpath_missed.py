@@ -25,9 +25,14 @@ from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 
+SLOW_US, FAST_US = 39, 14
+"""Host time of the two paths at next to no work (torch 2.13, one core)."""
+
+RATES = (1e9, 1e10)
+"""FLOP/s of one core on such small products, at least and at most."""
+
 SMALL = 2e5
-"""FLOPs below which the host's 25 us weigh more than the work: some 10 GFLOP/s of one CPU core on such
-small products."""
+"""FLOPs above which the work weighs as much as what the host saves, at the higher rate."""
 
 
 def suspect(here: Situation) -> str | None:
@@ -51,8 +56,13 @@ def _flops(here: Situation) -> float:
 
 
 def predict(here: Situation) -> Prediction:
-    """The host's part of both paths, and some work that both have."""
-    return Prediction("wall", 1.3, 4, "39 us of host time against 14 us, whatever the work")
+    """The host's part of both paths, and the work that both have."""
+    low, high = (_ratio(1e6 * _flops(here) / rate) for rate in RATES)
+    return Prediction("time", low, high, "39 us of host time against 14 us, and the same work")
+
+
+def _ratio(work_us: float) -> float:
+    return (SLOW_US + work_us) / (FAST_US + work_us)
 
 
 def experiment(here: Situation) -> Experiment:
