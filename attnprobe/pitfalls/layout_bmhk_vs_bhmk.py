@@ -2,7 +2,7 @@
 
 **What happens.** The call runs and returns the right shape, and heads have attended each other, token
 by token; no token has seen another. Long sequences fail at last with a CUDA launch error, because the
-tokens stand where the grid counts heads.
+tokens stand where the grid counts heads. A call of hundreds of heads and few tokens is this one.
 
 **Why.** SDPA, FlexAttention and most models have heads before tokens; xFormers, flash-attn and
 `varlen_attn` have them behind. Four equal dimensions pass every check of either side. The other way
@@ -17,21 +17,38 @@ round, (B, H, M, K) given to xFormers, is the same mistake.
 
 from __future__ import annotations
 
-from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.core.case import Case
+from attnprobe.core.diagnosis import Arm, Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 
 HABIT = "heads-after-tokens"
+HEADS = 256
+"""No published model has as many heads in one call; sequences do have as many tokens."""
+
+
+def _meant(here: Situation) -> Case | None:
+    """The call with heads and tokens in their places, where they are not.
+
+    A call of hundreds of heads and few tokens, as a capture shows it, has them exchanged; with one sample
+    it may be windows of an image, folded into the heads.
+    """
+    case = here.case
+    if here.has(HABIT):
+        return case
+    many = here.calls("sdpa") and case.B > 1 and case.Hq == case.Hkv >= HEADS
+    if many and case.Mq == case.Mkv <= HEADS // 2:
+        return case.edit(Hq=case.Mq, Hkv=case.Mkv, Mq=case.Hq, Mkv=case.Hkv)
+    return None
 
 
 def suspect(here: Situation) -> str | None:
     """Where lengths differ, or a dense mask comes with them, the call raises: that is loud."""
-    case = here.case
-    silent = case.Mq == case.Mkv and case.lengths is None and case.score.is_plain
-    flag = case.mask.is_none or case.mask.is_causal
-    if not here.has(HABIT) or not silent or not flag or case.mask_form != "best":
+    case = _meant(here)
+    if case is None or case.Mq != case.Mkv or case.Hq * case.Mq == 1:
         return None
-    if case.Hq * case.Mq > 1:
+    plain = case.mask.is_none or (case.mask.is_causal and case.mask_form == "best")
+    if plain and case.lengths is None and case.score.is_plain:
         shape = (case.B, case.Mq, case.Hq, case.K)
         return f"q of shape {shape} is read as {case.Mq} heads of {case.Hq} tokens"
     return None
@@ -39,14 +56,15 @@ def suspect(here: Situation) -> str | None:
 
 def predict(here: Situation) -> Prediction:
     """Each query has Hkv logits, of heads, where Mkv logits, of tokens, are meant."""
-    case = here.case
+    case = _meant(here) or here.case
     because = f"softmax runs over {case.Hkv} heads in place of {case.Mkv} tokens"
     return Prediction("wrong", 1, 1, because)
 
 
 def experiment(here: Situation) -> Experiment:
     """One edit: which dimension holds the heads."""
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm("sdpa-default"))
+    case = _meant(here) or here.case
+    return Experiment(Arm(case, f"written/{HABIT}"), Arm(case, "sdpa-default"))
 
 
 PITFALL = Pitfall(

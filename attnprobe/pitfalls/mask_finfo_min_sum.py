@@ -9,7 +9,7 @@ tokens after it, which only the causal mask forbids. Beside finfo.min the logits
 alike.
 
 **Experiment.** The weight that the first query of a left-padded sample puts on later keys, with two
-masks added and with two booleans joined. Of a sample with n tokens it is n / (n + 1).
+masks added and with two booleans joined, by SDPA's math kernel: n / (n + 1) for a sample of n tokens.
 
 **Remedy.** `causal & keep[:, None, None, :]`, booleans; SDPA makes rows without keys 0.
 

@@ -7,7 +7,7 @@
 
 **Experiment.** The same forward twice with `dropout_p`, and twice without: how far the two outputs lie
 apart, relative to the output. With independent values of mean 0 that is sqrt(2 p / (1 - p)), however
-many keys there are. A forward of a training step that is measured alone looks the same and is healthy.
+many keys there are.
 
 **Remedy.** `dropout_p=self.p if self.training else 0.0`.
 
@@ -28,10 +28,9 @@ BIASED = ("uniform", "cancelling")
 
 
 def suspect(here: Situation) -> str | None:
-    """Dropout without a gradient; modules look at their mode themselves."""
-    case = here.case
-    if case.dropout_p and (here.has(HABIT) or case.passes == "fwd") and not here.calls("mha"):
-        return f"dropout_p={case.dropout_p:g} in a call that no gradient is taken of"
+    """Modules look at their mode themselves."""
+    if here.case.dropout_p and here.has(HABIT) and not here.calls("mha"):
+        return f"dropout_p={here.case.dropout_p:g} in a module that is in eval mode"
     return None
 
 

@@ -10,12 +10,15 @@ from attnprobe.capture.replay import workload
 from attnprobe.capture.replay.habits import _SHOWS, habits
 from attnprobe.core.capture import Call, Capture
 from attnprobe.device import habits as known
+from attnprobe.masks.causal import causal
 from tests.capture.captures import CAUSAL, TRAINING, call, mask, tensor
 
 FOLDED = replace(
     call(), q=tensor((96, 1024, 64)), k=tensor((96, 1024, 64)), v=tensor((96, 1024, 64))
 )
 LEAST = mask("mixed", "float32", forbidding=(-3.4028234663852886e38,) * 2, empty_rows=5)
+PREFIX = mask("prefix", shape=(1024, 1024))
+OBJECT = mask("causal", "CausalBias", mask=causal("bottom-right"), shape=(1024, 1024))
 WIDE = tensor((2, 64, 8, 64), dtype="float32")
 MIXED = replace(call(api="xformers", layout="BMHK"), q=WIDE, k=WIDE)
 
@@ -35,6 +38,12 @@ MIXED = replace(call(api="xformers", layout="BMHK"), q=WIDE, k=WIDE)
         (call(mask=LEAST), ("mask-of-finfo-min",)),
         (call(mask=replace(LEAST, empty_rows=0)), ()),
         (call(mask=replace(LEAST, forbidding=(float("-inf"),) * 2)), ()),
+        (call(is_causal=True, mask=PREFIX), ("mask-beside-flag",)),
+        (call(mask=PREFIX), ()),
+        (call(api="mha", is_causal=True, mask=PREFIX), ("mha-causal-hint",)),
+        (call(api="mha", is_causal=True, mask=replace(PREFIX, kind="causal")), ()),
+        (replace(call(mask=OBJECT), q=tensor((8, 12, 1, 64))), ("stale-causal-bias",)),
+        (call(mask=OBJECT), ()),
         (MIXED, ("rope-in-float32",)),
         (replace(MIXED, api="sdpa"), ()),
     ],

@@ -48,6 +48,24 @@ def _float32_heads(call: Call) -> bool:
     return call.api == "xformers" and "float32" in wide and call.v.dtype in _SIXTEEN_BITS
 
 
+def _beside_flag(call: Call) -> bool:
+    return call.api == "sdpa" and call.is_causal and call.mask is not None and bool(call.mask.shape)
+
+
+def _hint(call: Call) -> bool:
+    """The hint beside a mask that is more than it says."""
+    mask = call.mask
+    return call.api == "mha" and call.is_causal and mask is not None and mask.kind != "causal"
+
+
+def _stale(call: Call) -> bool:
+    """An object for as many queries as keys, beside fewer queries."""
+    mask = call.mask
+    if mask is None or mask.form != "CausalBias" or len(set(mask.shape)) != 1:
+        return False
+    return call.q.shape[-2] < call.k.shape[-2]
+
+
 def _in_eval(call: Call) -> bool:
     return call.api != "mha" and call.dropout_p > 0 and call.training is False
 
@@ -56,6 +74,9 @@ _SHOWS: dict[str, Callable[[Call], bool]] = {
     "dropout-in-eval": _in_eval,
     "heads-broadcast": _broadcast,
     "heads-folded": _folded,
+    "mask-beside-flag": _beside_flag,
     "mask-of-finfo-min": _finite,
+    "mha-causal-hint": _hint,
     "rope-in-float32": _float32_heads,
+    "stale-causal-bias": _stale,
 }

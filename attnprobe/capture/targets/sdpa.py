@@ -46,4 +46,5 @@ def _causal_bias(seen: Seen) -> Looked:
     """torch.nn.attention.bias: a flag in the form of a tensor that was never filled."""
     corner = seen.mask.variant.name  # UPPER_LEFT or LOWER_RIGHT
     align: Align = "top-left" if corner == "UPPER_LEFT" else "bottom-right"
-    return CapturedMask("causal", "CausalBias", Mask(None, 0, align))
+    made_for = (seen.mask.seq_len_q, seen.mask.seq_len_kv)
+    return CapturedMask("causal", "CausalBias", Mask(None, 0, align), shape=made_for)
