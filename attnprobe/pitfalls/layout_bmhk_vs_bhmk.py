@@ -30,8 +30,8 @@ HEADS = 256
 def _meant(here: Situation) -> Case | None:
     """The call with heads and tokens in their places, where they are not.
 
-    A call of hundreds of heads and few tokens, as a capture shows it, has them exchanged; with one sample
-    it may be windows of an image, folded into the heads.
+    A call of hundreds of heads and few tokens, as a capture shows it, has them exchanged; with one
+    sample it may be windows of an image, folded into the heads.
     """
     case = here.case
     if here.has(HABIT):
