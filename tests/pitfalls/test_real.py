@@ -19,6 +19,9 @@ from tests.pitfalls import pairs
 
 ON_CPU = [name for name in pitfalls.names() if "cpu" in pairs.devices(name)]
 ON_CUDA = [name for name in pitfalls.names() if "cuda" in pairs.devices(name)]
+NOISE = "the interval"
+"""How a time is withheld whose samples lie too far apart."""
+
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
@@ -58,7 +61,9 @@ def _hold(name: str, device: str, worker: Worker, machine: Environment) -> None:
         pytest.skip(planted[0].untestable)
     for suspicion in planted:
         finding = _made(suspicion, worker)
-        assert finding.verdict == "confirmed", finding.reason
+        if finding.verdict == "inconclusive" and NOISE in finding.reason:
+        pytest.skip(f"this machine is too busy to be timed: {finding.reason}")
+    assert finding.verdict == "confirmed", finding.reason
     for suspicion in pair.suspected("healthy", device, machine):
         assert _made(suspicion, worker).verdict != "confirmed"
 
