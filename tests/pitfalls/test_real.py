@@ -62,8 +62,8 @@ def _hold(name: str, device: str, worker: Worker, machine: Environment) -> None:
     for suspicion in planted:
         finding = _made(suspicion, worker)
         if finding.verdict == "inconclusive" and NOISE in finding.reason:
-        pytest.skip(f"this machine is too busy to be timed: {finding.reason}")
-    assert finding.verdict == "confirmed", finding.reason
+            pytest.skip(f"this machine is too busy to be timed: {finding.reason}")
+        assert finding.verdict == "confirmed", finding.reason
     for suspicion in pair.suspected("healthy", device, machine):
         assert _made(suspicion, worker).verdict != "confirmed"
 
