@@ -18,7 +18,7 @@ first.
 from __future__ import annotations
 
 from attnprobe.core.diagnosis import Experiment, Prediction
-from attnprobe.diagnosis.rule import Pitfall
+from attnprobe.diagnosis.rule import Pitfall, Untestable
 from attnprobe.diagnosis.situation import Situation
 
 HABIT = "rope-in-float32"
@@ -26,8 +26,9 @@ HABIT = "rope-in-float32"
 
 def suspect(here: Situation) -> str | None:
     """Two dtypes, and a library that autocast does not know."""
-    if here.has(HABIT) and here.calls("xformers") and here.case.dtype in ("bfloat16", "float16"):
-        return f"q and k are float32, v is {here.case.dtype}, and xFormers is outside autocast"
+    library = next((name for name in ("xformers", "flash-attn") if here.calls(name)), None)
+    if here.has(HABIT) and library and here.case.dtype in ("bfloat16", "float16"):
+        return f"q and k are float32, v is {here.case.dtype}, and {library} is outside autocast"
     return None
 
 
@@ -42,8 +43,13 @@ def predict(here: Situation) -> Prediction:
     )
 
 
-def experiment(here: Situation) -> Experiment:
+def experiment(here: Situation) -> Experiment | Untestable:
     """One edit: the cast before the call."""
+    if not here.calls("xformers"):
+        return Untestable(
+            "flash-attn is called here with tensors of one dtype only; under autocast "
+            "flash_attn_func(q.float(), k.float(), v) would test it"
+        )
     return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
 
 
