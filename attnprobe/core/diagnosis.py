@@ -49,6 +49,9 @@ class Needs:
     compile: bool = False
 
 
+_SHORT = {"float64": "fp64", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+
+
 @dataclass(frozen=True)
 class Subject:
     """An attention call of the user's, as his code makes it today.
@@ -69,8 +72,9 @@ class Subject:
 
     @property
     def where(self) -> str:
-        """What people call it."""
-        return self.case.name or self.case.label
+        """What people call it; names are often given to grids of element types."""
+        case = self.case
+        return f"{case.name} {_SHORT[case.dtype]}" if case.name else case.label
 
 
 @dataclass(frozen=True)

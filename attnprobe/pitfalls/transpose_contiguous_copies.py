@@ -25,13 +25,13 @@ from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls._rates import rates
 
-HABIT = "transposed-copies"
+HABIT, OF_XFORMERS = "transposed-copies", "xformers-rearranged"
 COPIES = 3
 
 
 def suspect(here: Situation) -> str | None:
     """Only where they are 1% at least."""
-    if not here.has(HABIT) or _span(here)[0] < 1.01:
+    if not (here.has(HABIT) or here.has(OF_XFORMERS)) or _span(here)[0] < 1.01:
         return None
     return f"{_bytes(here) / 2**20:.3g} MiB are read and written before every call"
 
@@ -45,6 +45,8 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment:
     """One edit: the copies."""
+    if here.has(OF_XFORMERS):
+        return Experiment(here.arm(f"written/{OF_XFORMERS}"), here.arm(f"mended/{OF_XFORMERS}"))
     return Experiment(here.arm(f"written/{HABIT}"), here.arm("sdpa-default"))
 
 

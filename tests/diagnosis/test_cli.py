@@ -134,7 +134,7 @@ def test_a_script_is_run_and_looked_into(tmp_path: Path, code: str) -> None:
     assert done.stdout.startswith("trained")
     assert ("ended with exit code 3" in done.stderr) == (code == "3")
     (best,) = json.loads((tmp_path / "d.json").read_text())["best"].values()
-    assert best["where"] == "train.py:8"
+    assert best["where"] == "train.py:8 fp32"
     assert best["backend"]
 
 

@@ -48,7 +48,7 @@ def test_the_evidence_has_prediction_measurement_and_both_times() -> None:
 def test_the_advice_respects_what_is_needed() -> None:
     """The fastest that is right is passed over, because it is not deterministic and must be."""
     view = json.loads(VIEWS["diagnose.json"](DIAGNOSED))
-    advice = next(b for b in view["best"].values() if b["where"] == "custom-mask")
+    advice = next(b for b in view["best"].values() if b["where"] == "custom-mask fp32")
     assert advice["backend"] == "xformers-default"
     assert advice["passed"][0] == {
         "backend": "sdpa-mem-efficient",
