@@ -116,9 +116,22 @@ def _mask(mask: CapturedMask | None) -> str:
     """What it is, and in what form it was passed."""
     if mask is None:
         return ""
-    words = mask.mask.text if mask.mask is not None and mask.kind != "all-true" else mask.kind
+    plain = mask.mask is None or mask.mask.is_none
+    words = [mask.kind if plain or mask.mask is None else mask.mask.text, *mask.parts[:3]]
+    if mask.lengths:
+        side = "left" if mask.padding_left else "holes" if mask.holes else "right"
+        words.append(f"{_range(mask.lengths)} keys, padding {side}")
+    if mask.documents:
+        each = [document[3] for row in mask.documents for document in row]
+        words.append(f"{len(each)} documents of {_range(each)} keys")
     values = f" + {mask.values}" if mask.values else ""
-    return f"{words}{values} [{mask.form}]"
+    return f"{', '.join(words)}{values} [{mask.form}]"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    """`5 to 24`."""
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _remarks(found: Capture) -> list[Block]:
