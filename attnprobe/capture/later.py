@@ -6,6 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from torch.utils._python_dispatch import (
+    _disable_current_modes,
+    _get_current_dispatch_mode_stack,
+)
 
 
 class Later:
@@ -40,15 +44,15 @@ class Later:
 def may_compute(tensor: torch.Tensor) -> bool:
     """Whether operations of our own would go unnoticed here.
 
-    They would not in a graph that is being recorded (tracing, CUDA graphs), under a dispatch mode
-    (selective checkpointing replays operations by their order), under functorch's transforms and in the
-    backward pass, where another thread's state is in force.
+    They would not in a graph that is being recorded (tracing, CUDA graphs), under a dispatch mode that
+    is not ours (selective checkpointing replays operations by their order), under functorch's
+    transforms and in the backward pass, where another thread's state is in force.
     """
     return (
         type(tensor) in (torch.Tensor, torch.nn.Parameter)
         and not tensor.is_nested
         and tensor.device.type in ("cpu", "cuda")
-        and torch._C._len_torch_dispatch_stack() == 0
+        and all(getattr(mode, "watches_only", False) for mode in _get_current_dispatch_mode_stack())
         and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._get_tracing_state() is None
         and not in_backward()
@@ -73,6 +77,7 @@ def quietly(device: str) -> Iterator[None]:
             torch.no_grad(),
             torch.autocast(device, enabled=False),
             torch._C.DisableTorchFunction(),
+            _disable_current_modes(),
         ):
             yield
     finally:

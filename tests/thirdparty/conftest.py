@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 
 from attnprobe.capture import load
-from attnprobe.capture.replay import replayed
-from attnprobe.core.capture import Call, Capture
+from attnprobe.capture.replay import Replayed, each
+from attnprobe.core.capture import Capture
 
 SCRIPTS = Path(__file__).with_name("scripts")
 
 Run = Callable[..., Capture]
 
 
-def line(call: Call) -> str:
+def line(found: Replayed) -> str:
     """`6 sdpa: B2 H4 M24 K16 float32 causal(align=top-left) BMHK`: a call in one line.
 
     The count, the API, then the case that stands for it; last what the mask was seen to be, where that
     is more than the case's own words.
     """
-    case = replayed(call).case
+    call, case = found.captured, found.case
     said = f"{call.count} {call.api}: {case.label if case else 'no case'}"
     mask = call.mask
     if mask is None:
@@ -38,7 +38,7 @@ def line(call: Call) -> str:
 
 def lines(capture: Capture) -> list[str]:
     """All calls, in alphabetical order."""
-    return sorted(map(line, capture.calls))
+    return sorted(line(found) for call in capture.calls for found in each(call))
 
 
 def require(package: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from attnprobe.capture.facts import dtype_name
+from attnprobe.capture.later import quietly
 from attnprobe.capture.look import recognised
 from attnprobe.capture.seen import Looked
 
@@ -16,11 +17,8 @@ Stage = Literal["scores", "exponentials", "sums", "probabilities"]
 _LONGEST = 80
 """Operators after which nobody expects a softmax any more."""
 
-_FORBIDS = -5000.0
-"""A score at or below it is masked: the tutorials' -1e4, -1e9 and -inf, added to any real logit."""
-
 _LARGEST = 2**26
-"""Scores that are looked at as a whole, when a mask was made of several parts."""
+"""Elements of parts, their geometric mean, up to which they are put together for all batch elements."""
 
 _VIEWS = {
     *("view", "_unsafe_view", "expand", "transpose", "permute", "t", "clone", "slice", "alias"),
@@ -70,6 +68,7 @@ class Trail:
         self._stage_of = stage_of
         self._capped: float | None = None
         self._operands: list[str] = []
+        self._parts: torch.Tensor | None = None
         self.found = False
         self.scale, self.dropout_p = scale, 0.0
         self.softcap: float | None = None
@@ -103,8 +102,8 @@ class Trail:
             self._look(args[0] if chosen else ~args[0], "selected")
         elif name in _FILLS:
             self._look(~args[1], "filled")
-        elif name in _SOFTMAXES and len(self.masks) > 1:
-            self._look_at_scores(args[0])
+        elif name in _SOFTMAXES or name == "exp":
+            self._look_at_parts()
 
     def added(self, other: torch.Tensor, sign: float = 1.0) -> None:
         """A tensor was added to the scores; one value per row is a shift, for a softmax by hand."""
@@ -156,12 +155,41 @@ class Trail:
             self.scale *= factor
 
     def _look(self, mask: torch.Tensor, how: str) -> None:
+        """A part of the mask: what it is shows when all parts are there, at the softmax."""
         self._operands.append(how)
-        self.masks.append(recognised(mask, self._shape[-2], self._shape[-1]))
+        if self._parts is None:
+            self._parts = mask
+            return
+        wanted = self._parts.requires_grad or mask.requires_grad
+        with quietly(mask.device.type):
+            self._parts = _together(self._parts, mask)
+        self._parts.requires_grad_(wanted)
 
-    def _look_at_scores(self, scores: torch.Tensor) -> None:
-        """The mask that several parts make, told by the scores that it forbids."""
-        part = scores[:1] if scores.numel() > _LARGEST else scores
-        self.masks = [recognised(part > _FORBIDS, self._shape[-2], self._shape[-1])]
-        parts = ", ".join(self._operands)
-        self.notes.append(f"the mask is made of {len(self._operands)} parts: {parts}")
+    def _look_at_parts(self) -> None:
+        """The mask that all parts are together."""
+        if self._parts is None:
+            return
+        whole, self._parts = self._parts, None
+        if len(self._operands) > 1:
+            parts = ", ".join(self._operands)
+            self.notes.append(f"the mask is made of {len(self._operands)} parts: {parts}")
+        self.masks.append(recognised(whole, self._shape[-2], self._shape[-1]))
+
+
+def _together(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """What two parts of a mask do: pairs that both allow, and the sum of what they add."""
+    if one.dtype == other.dtype == torch.bool:
+        return one & other
+    if one.numel() * other.numel() > _LARGEST**2:
+        one, other = (part[:1] if part.dim() > 3 else part for part in (one, other))
+    kind = one.dtype if one.is_floating_point() else other.dtype
+    one, other = (_added(part, kind) for part in (one, other))
+    return one + other
+
+
+def _added(part: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A part as numbers that are added."""
+    if part.dtype != torch.bool:
+        return part
+    nothing = torch.zeros((), dtype=dtype, device=part.device)
+    return torch.where(part, nothing, -torch.inf)

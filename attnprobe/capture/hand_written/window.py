@@ -17,6 +17,7 @@ class Window(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
     """Follows tensors by the storage that they lie in, each on the trail of its product."""
 
     supports_higher_order_operators = True
+    watches_only = True
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:

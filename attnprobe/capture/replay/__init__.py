@@ -5,6 +5,7 @@ Free of torch: a capture is replayed on any machine, in any environment.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 from attnprobe.capture.replay.asked import backend, passes_and_grads
@@ -36,8 +37,29 @@ class Replayed:
     unsaid: tuple[str, ...] = ()
 
 
+def each(call: capture.Call) -> tuple[Replayed, ...]:
+    """The cases of a captured call: one for each mask that was passed, but for lengths alone.
+
+    They share its count as often as each mask was seen among those that were looked at.
+    """
+    if call.mask is None or not call.other_masks:
+        return (replayed(call),)
+    seen = (call.mask, *call.other_masks)
+    groups = dict[object, list[capture.CapturedMask]]()
+    for mask in seen:
+        alike = (mask.kind, mask.form, mask.mask, mask.values_dims, mask.requires_grad)
+        groups.setdefault(alike, []).append(mask)
+    looks = sum(mask.times for mask in seen)
+    found = []
+    for first, *others in groups.values():
+        times = sum(mask.times for mask in (first, *others))
+        count = max(1, round(call.count * times / looks))
+        found.append(replayed(replace(call, mask=first, other_masks=tuple(others), count=count)))
+    return tuple(found)
+
+
 def replayed(call: capture.Call) -> Replayed:
-    """The case of a captured call, for any device, with all that it cannot say."""
+    """The case of a captured call with its commonest mask, and all that it cannot say."""
     shape, unsaid = dims(call)
     if shape is None:
         return Replayed(call, None, unsaid)
@@ -78,8 +100,8 @@ def workload(captured: capture.Capture) -> Workload:
         dict[tuple[str, tuple[str, ...]], Call](),
         [f"not seen: {gap.what}: {gap.why}" for gap in captured.gaps],
     )
-    for call in captured.calls:
-        found = replayed(call)
+    for found in itertools.chain.from_iterable(map(each, captured.calls)):
+        call = found.captured
         notes += [f"{call.where} ({call.api}): {text}" for text in found.unsaid]
         if found.case is None:
             continue
@@ -123,7 +145,5 @@ def _varying(call: capture.Call) -> tuple[str, ...]:
             sizes = [length for length, _ in seen]
             found.append(f"{name} from {min(sizes)} to {max(sizes)} are replayed with one number")
     if call.other_masks:
-        found.append(
-            f"{len(call.other_masks)} further masks were passed; the commonest is replayed"
-        )
+        found.append(f"{len(call.other_masks)} masks of other lengths are replayed with one")
     return tuple(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attnprobe.core import units
 from attnprobe.core.capture import Call, Capture, CapturedMask, TensorFacts
 from attnprobe.report.document import (

@@ -34,7 +34,9 @@ BERT = {
 
 
 def gpt2():
-    config = transformers.GPT2Config(n_layer=2, n_embd=64, n_head=4, n_positions=64, **TOKENS, **SMALL)
+    config = transformers.GPT2Config(
+        n_layer=2, n_embd=64, n_head=4, n_positions=64, **TOKENS, **SMALL
+    )
     return transformers.GPT2LMHeadModel(config), text()
 
 

@@ -11,6 +11,8 @@ EINSUM, COMPILED = "einsum" in sys.argv, "compiled" in sys.argv
 
 
 class CausalSelfAttention(nn.Module):
+    """softmax(QK^T)V, dropout on the weights."""
+
     def __init__(self, width: int, heads: int, longest: int) -> None:
         super().__init__()
         self.heads = heads
@@ -37,11 +39,15 @@ class CausalSelfAttention(nn.Module):
 
 
 class Block(nn.Module):
+    """Attention, then two linear layers."""
+
     def __init__(self, width: int, heads: int, longest: int) -> None:
         super().__init__()
         self.norm, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = CausalSelfAttention(width, heads, longest)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.attention(self.norm(x))
@@ -49,6 +55,8 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
+    """Two blocks."""
+
     def __init__(self) -> None:
         super().__init__()
         self.tokens, self.places = nn.Embedding(64, 64), nn.Embedding(48, 64)
