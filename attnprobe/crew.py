@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from attnprobe.core.trial import Trial
@@ -22,11 +21,11 @@ class Crew:
     tensors are too small to share. Compiled backends compile side by side.
 
     Args:
-        python: The diagnosed interpreter; None is this one.
+        worker: Whose server the children come from; it is closed after the crew.
     """
 
-    def __init__(self, python: str | None) -> None:
-        self._python = python
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._hired: list[Worker] = []
 
     def workers(self, trials: Sequence[Trial]) -> tuple[Worker, ...]:
@@ -36,8 +35,7 @@ class Crew:
         most = min(MOST_ON_CUDA, 3 * cores // 4) if on_cuda else min(MOST_ON_CPU, cores)
         wanted = max(1, min(most, len({trial.case.id for trial in trials})))
         while len(self._hired) < wanted:
-            first = self._hired[0].beside() if self._hired else None
-            self._hired.append(first or Worker(self._python, _share(max(1, cores // most))))
+            self._hired.append(self._worker.beside(max(1, cores // most)))
         return tuple(self._hired[:wanted])
 
     def rest(self) -> None:
@@ -47,11 +45,5 @@ class Crew:
 
     def close(self) -> None:
         """Ends everything."""
-        for worker in reversed(self._hired):  # the first one has the server
+        for worker in self._hired:
             worker.close()
-
-
-def _share(threads: int) -> dict[str, str]:
-    """Variables that keep a child to its share of the cores, unless the user has set them."""
-    shared = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-    return {name: value for name, value in shared.items() if name not in os.environ}

@@ -47,7 +47,6 @@ def answers(
 
     Args:
         groups: Trials of one case each: they stay with one worker, whose child keeps the reference.
-            Several workers begin with those of most trials, so that nobody is left with one at the end.
         workers: One answers in this thread; more of them in threads of their own.
         deadline_s: Seconds that one trial may take.
         follow_up: What else is asked after a record.
@@ -76,7 +75,7 @@ def _side_by_side(
     patience: Patience,
     follow_up: FollowUp,
 ) -> Iterator[Record]:
-    left, stop = deque(sorted(groups, key=len, reverse=True)), threading.Event()
+    left, stop = deque(groups), threading.Event()
     heard: SimpleQueue[Record | BaseException | None] = SimpleQueue()
 
     def work(worker: Asks) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from attnprobe.core.jsonio import encode
 from attnprobe.core.outcome import Outcome, OutOfMemory, Raised
-from attnprobe.worker.confine import confine, show_stacks
+from attnprobe.worker.confine import confine, share_cores, show_stacks
 from attnprobe.worker.guard import Phases, guarded, outcome_of
 from attnprobe.worker.preload import locate, preload
 from attnprobe.worker.protocol import read_trial
@@ -31,7 +31,8 @@ def serve(told: Mapping[str, Any], requests: int, answers: int, parent: int) -> 
     """Answers requests; never returns.
 
     Args:
-        told: What the host told the bootstrap: `entry` and `memory_limit_bytes` matter here.
+        told: What the host told the bootstrap: `entry`, `memory_limit_bytes` and, where several children
+            work side by side, `threads` matter here.
         requests: Descriptor that the host's requests arrive on.
         answers: Descriptor that answers leave on.
         parent: Process id of whoever started this process.
@@ -41,6 +42,8 @@ def serve(told: Mapping[str, Any], requests: int, answers: int, parent: int) -> 
     for descriptor in (requests, answers):
         os.set_inheritable(descriptor, False)  # what a trial starts must not hold our pipes open
     confine(parent, told["memory_limit_bytes"])
+    if told.get("threads"):
+        share_cores(told["threads"])
     answer = _entry(told["entry"])
     inbox, me = Receiver(requests), os.getpid()
     send(answers, {"ready": me})

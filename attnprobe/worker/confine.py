@@ -52,6 +52,22 @@ def confine(parent: int, memory_limit_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def share_cores(threads: int) -> None:
+    """Keeps this process to so many threads, unless the user has said how many.
+
+    Imports have read the variables already, so that those who did are told; programs that a trial starts
+    read them.
+    """
+    shared = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    unsaid = {name: value for name, value in shared.items() if name not in os.environ}
+    os.environ.update(unsaid)
+    torch, inductor = (sys.modules.get(name) for name in ("torch", "torch._inductor.config"))
+    if torch is not None and "OMP_NUM_THREADS" in unsaid:
+        torch.set_num_threads(threads)
+    if inductor is not None and "TORCHINDUCTOR_COMPILE_THREADS" in unsaid:
+        inductor.compile_threads = 1  # type: ignore[attr-defined] # a module of settings
+
+
 def _address_space() -> int:
     """Bytes of address space in use; 0 where /proc does not say."""
     try:

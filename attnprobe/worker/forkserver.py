@@ -28,7 +28,7 @@ def main(told: Mapping[str, Any]) -> None:
     """Serves the host on the socket `told["answers"]` until it closes.
 
     The host sends one JSON object at a time and waits for its reply:
-    `{"do": "fork"}` with three descriptors (requests, answers, log) -> `{"forked": pid}`;
+    `{"do": "fork", "threads"}` with three descriptors (requests, answers, log) -> `{"forked": pid}`;
     `{"do": "end", "pid", "within_s"}` -> `{"ended": exit code}`, negative for a signal.
     """
     control = socket.socket(fileno=told["answers"])
@@ -52,7 +52,7 @@ def main(told: Mapping[str, Any]) -> None:
             leave()
         request = json.loads(data)
         if request["do"] == "fork":
-            pid = _fork(told, control, descriptors)
+            pid = _fork({**told, "threads": request["threads"]}, control, descriptors)
             children.add(pid)
             send(control.fileno(), {"forked": pid})
         else:

@@ -82,13 +82,19 @@ class Worker:
         )
         self._source = Source(self._launch, self._fork)
         self._shares = self._alone = False
+        self._threads: int | None = None
         self._child: Process | None = None
         self.listener: Callable[[str], None] = _unheard
 
-    def beside(self) -> Worker:
-        """A worker with a child of its own from the same server; close it before this one."""
+    def beside(self, threads: int | None = None) -> Worker:
+        """A worker with a child of its own from the same server; close it before this one.
+
+        Args:
+            threads: The child's share of the cores; None is this worker's.
+        """
         other = copy.copy(self)
         other._shares, other._child = True, None
+        other._threads = threads or self._threads
         return other
 
     @property
@@ -225,7 +231,7 @@ class Worker:
         if self._child is None:
             attempt.enter("import")
             self._check_posix()
-            self._child = self._source.child()
+            self._child = self._source.child(self._threads)
             self._child.hear(soon(self._launch.start_deadline_s))
         return self._child
 

@@ -81,8 +81,11 @@ class Starter(Protocol):
 
     interpreter: Interpreter
 
-    def child(self) -> Process:
+    def child(self, threads: int | None = None) -> Process:
         """A fresh child that has said it is ready or soon will.
+
+        Args:
+            threads: Its share of the cores, beside others; None for all.
 
         Raises:
             Gone: No child can be had any more.
@@ -114,7 +117,7 @@ class ForkServer:
             launch.python, self._server, soon(launch.start_deadline_s), launch.preload
         )
 
-    def child(self) -> Process:
+    def child(self, threads: int | None = None) -> Process:
         """A fork of the server."""
         requests_out, requests = os.pipe()
         answers, answers_in = os.pipe()
@@ -122,7 +125,8 @@ class ForkServer:
         theirs = (requests_out, answers_in, log_in)
         try:
             with self._turn:
-                socket.send_fds(self._control, [b'{"do": "fork"}'], list(theirs))
+                message = json.dumps({"do": "fork", "threads": threads}).encode()
+                socket.send_fds(self._control, [message], list(theirs))
                 pid = self._server.hear(soon(_REPLY_S))["forked"]
         except (Gone, Late, OSError):
             for descriptor in (requests, answers, log):
@@ -161,17 +165,17 @@ class Spawner:
         self._first: Process | None
         self._first, self.interpreter = self._process()
 
-    def child(self) -> Process:
+    def child(self, threads: int | None = None) -> Process:
         """A new process, its imports done."""
-        if self._first is not None:
+        if self._first is not None and threads is None:
             first, self._first = self._first, None
             return first
         try:
-            return self._process()[0]
+            return self._process(threads or 0)[0]
         except Broken:
             raise Gone from None
 
-    def _process(self) -> tuple[Process, Interpreter]:
+    def _process(self, threads: int = 0) -> tuple[Process, Interpreter]:
         requests_out, requests = os.pipe()
         answers, answers_in = os.pipe()
         log, log_in = os.pipe()
@@ -182,6 +186,7 @@ class Spawner:
                 (requests_out, answers_in),
                 requests=requests_out,
                 answers=answers_in,
+                threads=threads,
             )
         child = start(popen, (requests, answers, log))
         until = soon(self._launch.start_deadline_s)
@@ -241,21 +246,24 @@ class Source:
                 self._starter = starter_for(self.launch, self._fork)
             return self._starter
 
-    def child(self) -> Process:
+    def child(self, threads: int | None = None) -> Process:
         """A fresh child; of a fresh starter, when the present one has died.
+
+        Args:
+            threads: Its share of the cores, beside others; None for all.
 
         Raises:
             Gone: Not even that helped.
         """
         starter = self.get()
         try:
-            return starter.child()
+            return starter.child(threads)
         except Gone:
             with self._lock:
                 if self._starter is starter:
                     self._starter = None
                     starter.close()
-        return self.get().child()
+        return self.get().child(threads)
 
     @property
     def binds_to_thread(self) -> bool:

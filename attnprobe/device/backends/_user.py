@@ -63,8 +63,11 @@ class UserCallable(Backend):
         return Claim(None, "a callable of yours", self.name)
 
     def contract(self, case: Case) -> str:
-        """What a fused kernel on tensor cores may round."""
-        return "fused_tc"
+        """What a fused kernel on tensor cores may round; on a CPU, what torch's own kernel does.
+
+        A callable that calls SDPA there is right, and in 16 bits its gradients are accumulated in them.
+        """
+        return "fused_tc" if case.device.startswith("cuda") else "cpu_flash"
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """Copies of all tensors, so that a callable that writes into them spoils nobody else's."""
