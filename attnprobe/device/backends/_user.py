@@ -67,7 +67,8 @@ class UserCallable(Backend):
 
         A callable that calls SDPA there is right, and in 16 bits its gradients are accumulated in them.
         """
-        return "fused_tc" if case.device.startswith("cuda") else "cpu_flash"
+        on_cpu = case.device == "cpu" and case.dtype != "float32"
+        return "cpu_flash" if on_cpu else "fused_tc"
 
     def prepare(self, inputs: Inputs) -> Prepared | Refusal:
         """Copies of all tensors, so that a callable that writes into them spoils nobody else's."""
