@@ -20,6 +20,7 @@ into the table; a bias that is really learned in all dimensions has this price e
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from attnprobe.core.case import ELEMENT_BYTES, Case
@@ -51,10 +52,12 @@ def predict(here: Situation) -> Prediction:
         return Prediction("refused", 1, 1, "it has no output for that gradient", "gradient for")
     if not here.on_cuda:
         return _scores.unfused(without)
-    bias = case.score.bias
+    bias, own = case.score.bias, math.prod(case.bias_shape or ())
     size = ELEMENT_BYTES[(bias and bias.dtype) or case.dtype]
+    full = case.B * case.Hq * case.Mq * case.Mkv
+    held = full if own == full else full + own
     return _scores.extra(
-        without, case.B * case.Hq * case.Mq * case.Mkv * size, "the gradient of the bias"
+        without, held * size, "the gradient, and its sum where the bias broadcasts"
     )
 
 
