@@ -11,6 +11,9 @@ from attnprobe.core.case import Case
 from attnprobe.core.diagnosis import Arm, Subject
 from attnprobe.core.environment import Environment
 
+SMALL = 256
+"""Tokens that show what does not depend on size: two blocks of any kernel."""
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -60,6 +63,18 @@ class Situation:
             edits: Fields of the case.
         """
         return Arm(self.case.edit(**edits), backend or self.backend)
+
+    def small(self, backend: str) -> Arm:
+        """One sequence of the call, of at most `SMALL` tokens: for what shows at any size.
+
+        Code around a call may hold all scores, or run on the CPU, where the user's sizes do not fit.
+
+        Args:
+            backend: Who makes it.
+        """
+        case = self.case
+        lengths = {"Mq": min(case.Mq, SMALL), "Mkv": min(case.Mkv, SMALL)}
+        return self.arm(backend, B=1, lengths=None, **lengths)
 
     @cached_property
     def versions(self) -> dict[str, str]:

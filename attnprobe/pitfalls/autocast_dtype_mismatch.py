@@ -50,7 +50,7 @@ def experiment(here: Situation) -> Experiment | Untestable:
             "flash-attn is called here with tensors of one dtype only; under autocast "
             "flash_attn_func(q.float(), k.float(), v) would test it"
         )
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+    return Experiment(here.small(f"written/{HABIT}"), here.small(f"mended/{HABIT}"))
 
 
 PITFALL = Pitfall(

@@ -43,7 +43,7 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment:
     """One edit: the lengths that the mask is made for."""
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+    return Experiment(here.small(f"written/{HABIT}"), here.small(f"mended/{HABIT}"))
 
 
 PITFALL = Pitfall(
