@@ -7,7 +7,7 @@ interval that holds for any pair of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attnprobe.core.case import ELEMENT_BYTES, Case
 from attnprobe.diagnosis.situation import Situation
@@ -30,13 +30,17 @@ class Rates:
 
 CUDA = Rates((7e11, 4.8e12), (2e14, 8e14), (2e-6, 2e-5))
 """The least bytes are those of `cat` and of transposing copies: 0.7 TB/s were seen on an H200."""
+CUDA_FLOAT32 = replace(CUDA, flops=(1e13, 6.7e13))
+"""Without tensor cores; 33 TFLOP/s of CUTLASS's kernel on an H200."""
 CPU = Rates((2e9, 5e10), (1e10, 1.5e11), (2e-6, 2e-5))
 """The most bytes are those of a cache."""
 
 
 def rates(here: Situation) -> Rates:
     """Of the device on which experiments run."""
-    return CUDA if here.on_cuda else CPU
+    if not here.on_cuda:
+        return CPU
+    return CUDA_FLOAT32 if here.case.dtype == "float32" else CUDA
 
 
 def cache_bytes(case: Case) -> int:

@@ -87,10 +87,11 @@ def _is_flash(here: Situation) -> bool:
 
 
 def _times(here: Situation) -> int:
-    """The power of two that gives every SM two blocks; where they have them, the advised heads."""
-    wanted = 2 * here.multiprocessors / _grid.blocks(here)
-    if wanted <= 1:
-        wanted = ADVISED / (here.case.B * here.case.Hq)
+    """The power of two that gives every SM two blocks; the advised heads where it has one already."""
+    found, sms = _grid.blocks(here), here.multiprocessors
+    wanted = 2 * sms / found
+    if found >= sms:
+        wanted = max(wanted, ADVISED / (here.case.B * here.case.Hq))
     return int(min(2 ** max(1, math.ceil(math.log2(wanted))), 64))
 
 
