@@ -30,8 +30,8 @@ COPIES = 3
 
 
 def suspect(here: Situation) -> str | None:
-    """Only where they are 1% at least."""
-    if not (here.has(HABIT) or here.has(OF_XFORMERS)) or _span(here)[0] < 1.01:
+    """The code says so; what they are worth is the question."""
+    if not (here.has(HABIT) or here.has(OF_XFORMERS)):
         return None
     return f"{_bytes(here) / 2**20:.3g} MiB are read and written before every call"
 

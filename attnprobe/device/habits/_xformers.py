@@ -77,6 +77,12 @@ def bias_of(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool) ->
     return LowerTriangularMask() if is_causal else None
 
 
+def repeated(query: Tensor, x: Tensor) -> Tensor:
+    """A key or value head for each query head; `repeat_interleave` copies for a group of one too."""
+    groups = query.shape[1] // x.shape[1]
+    return x if groups == 1 else x.repeat_interleave(groups, 1)
+
+
 def well_formed(
     query: Tensor,
     key: Tensor,
@@ -87,8 +93,7 @@ def well_formed(
     **said: Any,
 ) -> Tensor:
     """SDPA's call as xFormers wants it, heads repeated: (B, H, M, K) in and out."""
-    groups = query.shape[1] // key.shape[1]
-    k, v = (t.repeat_interleave(groups, 1) for t in (key, value))
+    k, v = repeated(query, key), repeated(query, value)
     bias = bias_of(query, k, attn_mask, is_causal)
     q, k, v = rows(query, k, v)
     return attend(q, k, v, bias, **said).transpose(1, 2)

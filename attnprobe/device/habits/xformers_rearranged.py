@@ -23,8 +23,7 @@ def written(
     **said: Any,
 ) -> Tensor:
     """Three copies, the call, and its output as a view."""
-    groups = query.shape[1] // key.shape[1]
-    k, v = (t.repeat_interleave(groups, 1) for t in (key, value))
+    k, v = _xformers.repeated(query, key), _xformers.repeated(query, value)
     bias = _xformers.bias_of(query, k, attn_mask, is_causal)
     q, k, v = (t.contiguous() for t in _xformers.rows(query, k, v))
     return _xformers.attend(q, k, v, bias, **said).transpose(1, 2)
