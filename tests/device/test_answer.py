@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from attnprobe import profiles
 from attnprobe.core.case import Case
 from attnprobe.core.outcome import Measured, Outcome, Refused
 from attnprobe.core.parity import Parity
@@ -129,11 +130,15 @@ def test_a_right_callable_passes(user: Callable[[str], str]) -> None:
 
 
 def test_a_callable_may_be_torch_s_own_kernel(user: Callable[[str], str]) -> None:
-    """In 16 bits on a CPU it accumulates gradients in them: with seed 3, dv is off by 1.13 of the rest."""
-    outcome = ask(user("right"), CASE.edit(dtype="bfloat16"))
+    """In 16 bits on a CPU it accumulates gradients in them: dv was off by 1.13 times its bound."""
+    calls = profiles.load("check-quick").on("cpu", 3).calls
+    case = next(
+        c.case for c in calls if c.case.name == "causal+bias" and c.case.dtype == "bfloat16"
+    )
+    outcome = ask(user("right"), case)
     assert isinstance(outcome, Measured)
     assert outcome.parity is not None
-    assert outcome.parity.contract == "cpu_flash"
+    assert outcome.parity.verdict == "pass", outcome.parity.failures
 
 
 @pytest.mark.parametrize(
