@@ -1,7 +1,7 @@
-"""FlexAttention on a jagged nested tensor attends across sequences, or refuses it.
+"""FlexAttention on a jagged nested tensor attends across sequences, or fails.
 
-**What happens.** Up to torch 2.12 packed sequences see each other, silently. From 2.13 on the call
-raises, and `create_nested_block_mask` of the tutorials cannot be imported.
+**What happens.** Packed sequences see each other, silently; later releases raise, and
+`create_nested_block_mask` of the tutorials cannot be imported any more.
 
 **Why.** The tokens of a jagged tensor were taken as one long sequence unless a nested block mask was
 given; then the support was removed.
@@ -10,7 +10,8 @@ given; then the support was removed.
 
 **Remedy.** A mask_mod that compares document ids, on packed dense tensors; or varlen_attn.
 
-**Versions.** torch 2.6 to 2.12 silent, 2.13 refuses.
+**Versions.** Reported as silent of torch 2.10, and expected to be so up to 2.12; torch 2.11.0 on an
+H200 raised UnsupportedFakeTensorException while tracing the call. 2.13 refuses.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 
 HABIT = "flex-on-jagged"
-SILENT, REFUSES = (2, 6), (2, 13)
+SILENT, FAILS = (2, 6), (2, 11)
 
 
 def suspect(here: Situation) -> str | None:
@@ -29,17 +30,16 @@ def suspect(here: Situation) -> str | None:
     plain = case.mask.is_none and case.score.is_plain and case.storage == "packed"
     if not here.has(HABIT) or not plain or torch < SILENT or case.Mq != case.Mkv:
         return None
-    if torch >= REFUSES:
-        return f"torch {here.versions['torch']} refuses nested tensors in flex_attention"
+    if torch >= FAILS:
+        return f"torch {here.versions['torch']} cannot take nested tensors in flex_attention"
     return f"{case.B} sequences are one for flex_attention" if case.B > 1 else None
 
 
 def predict(here: Situation) -> Prediction:
     """By the release."""
-    if here.release("torch")[:2] >= REFUSES:
-        return Prediction(
-            "refused", 1, 1, "support was removed in 2.13", "nested|NestedTensor|jagged"
-        )
+    if here.release("torch")[:2] >= FAILS:
+        why = "tracing fails since 2.11, and 2.13 has no support"
+        return Prediction("refused", 1, 1, why, "NestedTensor|UnsupportedFakeTensor")
     return Prediction("wrong", 1, 1, "the packed rows are attended as one sequence")
 
 
