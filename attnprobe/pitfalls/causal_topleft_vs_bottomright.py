@@ -9,7 +9,7 @@ corner. flash-attn since 2.1, FlexAttention masks written with positions, and wh
 the diagonal with the last query and the last key. With Mq = Mkv the two are one.
 
 **Experiment.** The call with the flag against the float64 reference of the mask aligned bottom-right;
-the same call with that mask as a tensor.
+the same call with that mask, as a tensor for SDPA and as a class for xFormers.
 
 **Remedy.** `causal_lower_right(Mq, Mkv)`, a mask object that takes the flash or the memory-efficient
 kernel; in xFormers `LowerTriangularFromBottomRightMask()`.
@@ -20,47 +20,31 @@ both since 0.0.23.
 
 from __future__ import annotations
 
-from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.core.diagnosis import Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.masks.causal import causal
-
-HABIT = "is-causal-flag"
+from attnprobe.pitfalls import _flag
 
 
 def suspect(here: Situation) -> str | None:
     """The flag where lengths differ; a top-left mask with fewer queries than keys is the flag itself."""
     case = here.case
-    lengths = f"Mq={case.Mq} and Mkv={case.Mkv}"
-    if case.lengths is not None or not case.mask.is_causal or not case.score.is_plain:
+    plain = case.mask.is_causal and case.score.is_plain and case.lengths is None
+    if not plain or case.Mq in (1, case.Mkv) or not _flag.is_said(here):
         return None
-    if case.Mq in (1, case.Mkv):
-        return None
-    if here.has(HABIT) and case.mask.align == "bottom-right":
-        return f"is_causal=True with {lengths}, where the last query is meant to see the last key"
-    if here.calls("sdpa") and case.mask.align == "top-left" and case.Mq < case.Mkv:
-        return f"is_causal=True with {lengths}: no query sees the last {case.Mkv - case.Mq} keys"
-    return None
+    lost = case.Mkv - case.Mq
+    shown = f"no query sees the last {lost} keys"
+    if lost < 0:
+        shown = f"the first {-lost} queries see keys that they should not"
+    return f"{_flag.spoken(here)} with Mq={case.Mq} and Mkv={case.Mkv}: {shown}"
 
 
 def predict(here: Situation) -> Prediction:
-    """Counts the pairs that the two alignments disagree about."""
+    """Counts the pairs that the two alignments allow."""
     case = here.case
     flag, meant = (_pairs(case.Mq, case.Mkv, shift) for shift in (0, case.Mkv - case.Mq))
-    return Prediction(
-        "wrong",
-        1,
-        1,
-        f"the flag lets {flag:,} pairs attend, a diagonal that ends at the last key {meant:,}",
-    )
-
-
-def experiment(here: Situation) -> Experiment:
-    """One edit: the flag, or the mask that it stands for."""
-    meant = causal("bottom-right")
-    return Experiment(
-        here.arm(f"written/{HABIT}", mask=meant), here.arm("sdpa-default", mask=meant)
-    )
+    because = f"the flag lets {flag:,} pairs attend, a diagonal that ends at the last key {meant:,}"
+    return Prediction("wrong", 1, 1, because)
 
 
 def _pairs(Mq: int, Mkv: int, shift: int) -> int:
@@ -72,9 +56,10 @@ PITFALL = Pitfall(
     severity="critical",
     suspect=suspect,
     predict=predict,
-    experiment=experiment,
+    experiment=_flag.experiment,
     fix="from torch.nn.attention.bias import causal_lower_right\n"
-    "F.scaled_dot_product_attention(q, k, v, attn_mask=causal_lower_right(q.size(-2), k.size(-2)))",
+    "F.scaled_dot_product_attention(q, k, v, attn_mask=causal_lower_right(q.size(-2), k.size(-2)))\n"
+    "xops.memory_efficient_attention(q, k, v, xops.fmha.attn_bias.LowerTriangularFromBottomRightMask())",
     references=(
         "pytorch#108108",
         "xformers#931",

@@ -16,12 +16,11 @@ same call without the flag.
 
 from __future__ import annotations
 
-from attnprobe.core.diagnosis import Experiment, Prediction
+from attnprobe.core.diagnosis import Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.masks.causal import causal
-
-HABIT = "is-causal-flag"
+from attnprobe.pitfalls import _flag
 
 
 def suspect(here: Situation) -> str | None:
@@ -29,10 +28,9 @@ def suspect(here: Situation) -> str | None:
     case = here.case
     if case.Mq != 1 or case.Mkv == 1 or not case.score.is_plain or case.lengths is not None:
         return None
-    flagged = here.has(HABIT) and case.mask.is_idle(1, case.Mkv)
-    top_left = here.calls("sdpa") and case.mask == causal("top-left")
-    if flagged or top_left:
-        return f"is_causal=True with one query and Mkv={case.Mkv} keys"
+    all_keys = case.mask.is_idle(1, case.Mkv) or case.mask == causal("top-left")
+    if all_keys and _flag.is_said(here):
+        return f"{_flag.spoken(here)} with one query and Mkv={case.Mkv} keys"
     return None
 
 
@@ -44,20 +42,12 @@ def predict(here: Situation) -> Prediction:
     return Prediction("wrong", 1, 1, left)
 
 
-def experiment(here: Situation) -> Experiment:
-    """One edit: the flag."""
-    meant = causal("bottom-right")
-    return Experiment(
-        here.arm(f"written/{HABIT}", mask=meant), here.arm("sdpa-default", mask=meant)
-    )
-
-
 PITFALL = Pitfall(
     code="AP002",
     severity="critical",
     suspect=suspect,
     predict=predict,
-    experiment=experiment,
+    experiment=_flag.experiment,
     fix="is_causal = q.size(-2) > 1 and q.size(-2) == k.size(-2)\n"
     "F.scaled_dot_product_attention(q, k, v, is_causal=is_causal)",
     references=("pytorch#144858", "pytorch#103082", "torch@2.13.0:torch/nn/functional.py"),

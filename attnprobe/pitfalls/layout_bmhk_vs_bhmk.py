@@ -1,14 +1,14 @@
-"""SDPA is given (B, M, H, K), where it takes (B, H, M, K).
+"""Heads and tokens stand in each other's place: (B, M, H, K) or (B, H, M, K).
 
 **What happens.** The call runs and returns the right shape, and heads have attended each other, token
 by token; no token has seen another. Long sequences fail at last with a CUDA launch error, because the
 tokens stand where the grid counts heads. A call of hundreds of heads and few tokens is this one.
 
 **Why.** SDPA, FlexAttention and most models have heads before tokens; xFormers, flash-attn and
-`varlen_attn` have them behind. Four equal dimensions pass every check of either side. The other way
-round, (B, H, M, K) given to xFormers, is the same mistake.
+`varlen_attn` have them behind. Four dimensions that agree pass every check of either side.
 
-**Experiment.** The call with heads behind tokens against the reference; the same call with them before.
+**Experiment.** The call with heads and tokens exchanged against the reference; the same call with both
+in their places.
 
 **Remedy.** `.transpose(1, 2)` of q, k, v and of the output: a view, no copy.
 
@@ -22,9 +22,13 @@ from attnprobe.core.diagnosis import Arm, Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 
-HABIT = "heads-after-tokens"
+SDPA, XFORMERS = "heads-after-tokens", "heads-before-tokens"
 HEADS = 256
 """No published model has as many heads in one call; sequences do have as many tokens."""
+
+
+def _habit(here: Situation) -> str:
+    return XFORMERS if here.has(XFORMERS) or here.calls("xformers") else SDPA
 
 
 def _meant(here: Situation) -> Case | None:
@@ -34,9 +38,9 @@ def _meant(here: Situation) -> Case | None:
     sample it may be windows of an image, folded into the heads.
     """
     case = here.case
-    if here.has(HABIT):
+    if here.has(_habit(here)):
         return case
-    many = here.calls("sdpa") and case.B > 1 and case.Hq == case.Hkv >= HEADS
+    many = here.calls("sdpa", "xformers") and case.B > 1 and case.Hq == case.Hkv >= HEADS
     if many and case.Mq == case.Mkv <= HEADS // 2:
         return case.edit(Hq=case.Mq, Hkv=case.Mkv, Mq=case.Hq, Mkv=case.Hkv)
     return None
@@ -49,8 +53,9 @@ def suspect(here: Situation) -> str | None:
         return None
     plain = case.mask.is_none or (case.mask.is_causal and case.mask_form == "best")
     if plain and case.lengths is None and case.score.is_plain:
-        shape = (case.B, case.Mq, case.Hq, case.K)
-        return f"q of shape {shape} is read as {case.Mq} heads of {case.Hq} tokens"
+        return (
+            f"{case.Hq} heads and {case.Mq} tokens are read as {case.Mq} heads and {case.Hq} tokens"
+        )
     return None
 
 
@@ -64,7 +69,9 @@ def predict(here: Situation) -> Prediction:
 def experiment(here: Situation) -> Experiment:
     """One edit: which dimension holds the heads."""
     case = _meant(here) or here.case
-    return Experiment(Arm(case, f"written/{HABIT}"), Arm(case, "sdpa-default"))
+    habit = _habit(here)
+    right = "sdpa-default" if habit == SDPA else f"mended/{habit}"
+    return Experiment(Arm(case, f"written/{habit}"), Arm(case, right))
 
 
 PITFALL = Pitfall(
@@ -73,8 +80,8 @@ PITFALL = Pitfall(
     suspect=suspect,
     predict=predict,
     experiment=experiment,
-    fix="q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # (B, M, H, K) -> (B, H, M, K)\n"
-    "out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)",
+    fix="q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # views, no copies\n"
+    "out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)  # or memory_efficient_attention",
     references=(
         "pytorch#133976",
         "xformers@0.0.35:xformers/ops/fmha/__init__.py",

@@ -7,31 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from attnprobe.core.backend_fact import Claim
 from attnprobe.core.case import Case
-from attnprobe.device.backends import sdpa_default
-from attnprobe.device.backends.base import Backend, Prepared
-from attnprobe.device.inputs import Inputs
-from attnprobe.device.lowering.base import Refusal
+from attnprobe.device.habits._told import Told
 
 
-class _Uncapped(Backend):
-    """SDPA, told of everything but the cap."""
-
-    name = "written/softcap-dropped"
-
-    def claim(self) -> Claim:
-        """It says nothing of itself."""
-        return Claim(None, "code that people write", self.name)
-
-    def contract(self, case: Case) -> str:
-        """SDPA's."""
-        return sdpa_default.BACKEND.contract(case)
-
-    def prepare(self, inputs: Inputs) -> Prepared | Refusal:
-        """The same tensors, of a case without a cap."""
-        score = replace(inputs.case.score, softcap=None)
-        return sdpa_default.BACKEND.prepare(replace(inputs, case=inputs.case.edit(score=score)))
+def _uncapped(case: Case) -> Case:
+    return case.edit(score=replace(case.score, softcap=None))
 
 
-WRITTEN = _Uncapped()
+WRITTEN = Told("written/softcap-dropped", _uncapped, lambda case: "sdpa-default")
