@@ -64,17 +64,17 @@ class Situation:
         """
         return Arm(self.case.edit(**edits), backend or self.backend)
 
-    def small(self, backend: str) -> Arm:
+    def small(self, backend: str = "", **edits: Any) -> Arm:
         """One sequence of the call, of at most `SMALL` tokens: for what shows at any size.
 
         Code around a call may hold all scores, or run on the CPU, where the user's sizes do not fit.
 
         Args:
-            backend: Who makes it.
+            backend: Who makes it; the user's own where empty.
+            edits: Fields of the case that are neither the user's nor small.
         """
-        case = self.case
-        lengths = {"Mq": min(case.Mq, SMALL), "Mkv": min(case.Mkv, SMALL)}
-        return self.arm(backend, B=1, lengths=None, **lengths)
+        Mq, Mkv = min(self.case.Mq, SMALL), min(self.case.Mkv, SMALL)
+        return self.arm(backend, **{"B": 1, "Mq": Mq, "Mkv": Mkv, "lengths": None} | edits)
 
     @cached_property
     def versions(self) -> dict[str, str]:

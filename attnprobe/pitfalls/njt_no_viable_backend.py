@@ -48,7 +48,7 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment:
     """One edit: nested tensors or dense ones."""
-    return Experiment(here.arm(), here.arm("sdpa-default"))
+    return Experiment(here.small(), here.small("sdpa-default"))
 
 
 PITFALL = Pitfall(

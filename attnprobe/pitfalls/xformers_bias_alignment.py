@@ -26,9 +26,8 @@ HABIT = "xformers-unpadded-bias"
 
 def suspect(here: Situation) -> str | None:
     """A stride that 128-bit loads cannot have; the stride between heads is a multiple of it."""
-    bias = here.case.score.bias
-    width = here.case.Mkv % (16 // ELEMENT_BYTES[(bias and bias.dtype) or here.case.dtype])
-    if here.has(HABIT) and here.calls("xformers") and width:
+    over = here.case.Mkv * ELEMENT_BYTES[here.case.dtype] % 16
+    if here.has(HABIT) and here.calls("xformers") and over:
         return f"rows of Mkv={here.case.Mkv} elements are no multiple of 16 bytes"
     return None
 
@@ -46,8 +45,10 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment:
     """One edit: the memory behind the bias."""
-    tensor = {"mask_form": "dense-float"}
-    return Experiment(here.arm(f"written/{HABIT}", **tensor), here.arm(f"mended/{HABIT}", **tensor))
+    tensor = {"mask_form": "dense-float", "Mkv": min(here.case.Mkv, 256 + here.case.Mkv % 8)}
+    return Experiment(
+        here.small(f"written/{HABIT}", **tensor), here.small(f"mended/{HABIT}", **tensor)
+    )
 
 
 PITFALL = Pitfall(

@@ -46,8 +46,10 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment:
     """One edit: the view of the bias."""
-    tensor = {"mask_form": "dense-float"}
-    return Experiment(here.arm(f"written/{HABIT}", **tensor), here.arm(f"mended/{HABIT}", **tensor))
+    tensor = {"mask_form": "dense-float", "B": min(here.case.B, 2)}
+    return Experiment(
+        here.small(f"written/{HABIT}", **tensor), here.small(f"mended/{HABIT}", **tensor)
+    )
 
 
 PITFALL = Pitfall(

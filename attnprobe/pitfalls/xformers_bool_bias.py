@@ -45,7 +45,9 @@ def predict(here: Situation) -> Prediction:
 def experiment(here: Situation) -> Experiment:
     """One edit: the dtype of the mask."""
     tensor = {"mask_form": "dense-bool"}
-    return Experiment(here.arm(f"written/{HABIT}", **tensor), here.arm(f"mended/{HABIT}", **tensor))
+    return Experiment(
+        here.small(f"written/{HABIT}", **tensor), here.small(f"mended/{HABIT}", **tensor)
+    )
 
 
 PITFALL = Pitfall(

@@ -34,7 +34,7 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment:
     """One edit: who is called."""
-    return Experiment(here.arm(), here.arm("sdpa-default"))
+    return Experiment(here.small(), here.small("sdpa-default"))
 
 
 PITFALL = Pitfall(
