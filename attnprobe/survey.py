@@ -39,12 +39,12 @@ SIDE_BY_SIDE_BYTES = 2**30
 TRAINING_S = 600.0
 """Seconds that one training may take, the runs it is compared with included."""
 
-COMPILE_S = {"cuda": 6.0, "cpu": 15.0}
-COMPILE_SHARE = 1 / 6
-"""What backends that compile get when others are checked too: seconds in which trials are begun, or the
-share of what the others took where that is more. FlexAttention takes 1.7 s a mask and pass on an H200
-(torch 2.11), 2 to 6 s where twelve children compile side by side on 16 cores, and 7 s on a CPU (torch
-2.13) the first time, some 0.15 s from the cache."""
+COMPILE_S = {"cuda": 4.0, "cpu": 15.0}
+LONG_S, COMPILE_SHARE = 60.0, 1 / 3
+"""What backends that compile get when others are checked too: seconds in which trials are begun; where
+the others took longer than `LONG_S`, a share of that. FlexAttention takes 1.7 s a mask and pass on an
+H200 (torch 2.11), 2 to 6 s where twelve children compile side by side on 16 cores, and 7 s on a CPU
+(torch 2.13) the first time, some 0.15 s from the cache."""
 
 COMPILE_FIRST = {"cuda": "bfloat16", "cpu": "float32"}
 """The dtype that most people run there is compiled first."""
@@ -152,7 +152,7 @@ class Survey:
         if compiled and not any(map(enough, found)):
             left = _left(until)
             if plain:
-                share = max(COMPILE_S[_kind(compiled[0])], COMPILE_SHARE * _since(began))
+                share = _for_compiling(_kind(compiled[0]), time.monotonic() - began)
                 left = share if left is None else min(left, share)
             crew = self.crew.workers(compiled)
             found += self._run(f"{label}, compiling", compiled, crew, left, enough)
@@ -243,8 +243,8 @@ def _kind(trial: Trial) -> str:
     return trial.case.device.partition(":")[0]
 
 
-def _since(began: float) -> float:
-    return time.monotonic() - began
+def _for_compiling(kind: str, others_took_s: float) -> float:
+    return COMPILE_SHARE * others_took_s if others_took_s > LONG_S else COMPILE_S[kind]
 
 
 def _left(until: float) -> float | None:
