@@ -47,7 +47,9 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 def facts(tensor: torch.Tensor) -> TensorFacts:
     """The record of a tensor."""
-    kind = "Tensor" if type(tensor) in PLAIN else type(tensor).__name__
+    fake = type(tensor).__name__ == "FakeTensor"  # what torch.compile traces with
+    kind = "Tensor" if fake or type(tensor) in PLAIN else type(tensor).__name__
+    stored = has_storage(tensor)
     common: dict[str, Any] = {
         "dtype": dtype_name(tensor.dtype),
         "device": tensor.device.type,
@@ -59,10 +61,19 @@ def facts(tensor: torch.Tensor) -> TensorFacts:
     return TensorFacts(
         shape=tuple(hint(n) for n in tensor.shape),
         stride=tuple(hint(n) for n in tensor.stride()),
-        storage_offset_bytes=0 if kind != "Tensor" else _offset(tensor),
+        storage_offset_bytes=_offset(tensor) if stored else 0,
         kind=kind,
-        slots=tensor.untyped_storage().nbytes() // tensor.element_size() if kind == "Tensor" else 0,
+        slots=tensor.untyped_storage().nbytes() // tensor.element_size() if stored else 0,
         **common,
+    )
+
+
+def has_storage(tensor: torch.Tensor) -> bool:
+    """Whether it lies in memory of its own, as no nested, traced or transformed (vmap) tensor does."""
+    return (
+        type(tensor) in PLAIN
+        and not tensor.is_nested
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
 

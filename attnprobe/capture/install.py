@@ -15,7 +15,7 @@ from attnprobe.capture.recorder import Recorder
 if TYPE_CHECKING:
     from attnprobe.capture.watch import Watch
 
-_BESIDE = ("attnprobe.capture.steps", "attnprobe.capture.kernels")
+_BESIDE = tuple(f"attnprobe.capture.{name}" for name in ("steps", "kernels", "compiled"))
 """Hooks beside the targets."""
 
 

@@ -64,11 +64,11 @@ def _noting(kernel: Any, name: str, recorder: Recorder, torch: ModuleType) -> An
     def noted(keyset: Any, *args: Any, **kwargs: Any) -> Any:
         if recorder.on:
             if recorder.open:
-                recorder.open[-1].ran(name)
+                recorder.open[-1].ran(name, args)
             elif (node := current_node()) is not None:
                 owner = node.metadata.get(OWNER)
                 if owner is not None:
-                    owner.kernels[name] += 1
+                    owner.ran(name, args)
         return kernel.call_boxed(keyset, *args, **kwargs)
 
     return noted

@@ -11,6 +11,8 @@ from torch.utils._python_dispatch import (
     _get_current_dispatch_mode_stack,
 )
 
+from attnprobe.capture.aside import aside
+
 
 class Later:
     """A small tensor, copied to the host without waiting for it.
@@ -74,6 +76,7 @@ def quietly(device: str) -> Iterator[None]:
         torch._C._set_deterministic_algorithms(False)
     try:
         with (
+            aside(),
             torch.no_grad(),
             torch.autocast(device, enabled=False),
             torch._C.DisableTorchFunction(),

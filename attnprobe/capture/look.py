@@ -32,12 +32,12 @@ _FEW = 4
 _TO_BHMK = {"BHMK": (0, 1, 2, 3), "BMHK": (0, 2, 1, 3), "MHK": (1, 0, 2), "BMK": (0, 1, 2)}
 
 
-def due(tally: Tally, recorder: Recorder) -> bool:
+def due(number: int, recorder: Recorder) -> bool:
     """The first two calls, and those whose number is a power of two while there is time for it."""
-    if tally.count <= 2:
+    if number <= 2:
         return True
     spent = recorder.looked_s / max(1e-9, time.perf_counter() - recorder.started)
-    return tally.count & (tally.count - 1) == 0 and spent < SHARE
+    return number & (number - 1) == 0 and spent < SHARE
 
 
 def look(tally: Tally, seen: Seen, recorder: Recorder) -> None:
@@ -90,6 +90,9 @@ def _lengths(tally: Tally, seen: Seen) -> None:
     if tally.looks >= _FEW:
         return
     for name, tensor, cumulated in (("q", seen.q, seen.cu_q), ("kv", seen.k, seen.cu_kv)):
+        if isinstance(cumulated, (list, tuple)):  # known to the host already
+            tally.lengths[name] = Later(torch.tensor(cumulated).diff())
+            continue
         ends = cumulated if isinstance(cumulated, torch.Tensor) else jagged_ends(tensor)
         if ends is not None and may_compute(ends):
             with quietly(ends.device.type):

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from attnprobe.capture.aside import is_ours
+
 if TYPE_CHECKING:
     from attnprobe.capture.tally import Tally
 
@@ -76,7 +78,7 @@ class Recorder:
     @property
     def listening(self) -> bool:
         """Whether a call that begins now is recorded: not those that another one makes."""
-        return self.on and not self._thread.open
+        return self.on and not self._thread.open and not is_ours()
 
     @property
     def open(self) -> list[Any]:

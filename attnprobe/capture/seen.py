@@ -75,7 +75,7 @@ class Seen(NamedTuple):
         return int(self.k.shape[_TOKENS[self.layout]])
 
 
-_TOKENS = {"BHMK": -2, "BMHK": -3, "MHK": -3, "BMD": -2, "MBD": -3, "BMK": -2}
+_TOKENS = {"BHMK": -2, "BMHK": -3, "BMGHK": -4, "MHK": -3, "BMD": -2, "MBD": -3, "BMK": -2}
 
 
 class Arguments(dict[str, Any]):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
@@ -53,44 +55,76 @@ def _in_library(path: str) -> bool:
     return path.startswith("<eval_with_key>")
 
 
-class Surroundings:
-    """What the stack says of a call, read once for each place.
+@dataclass(frozen=True)
+class Origin:
+    """Where a call comes from, read once for each place.
 
-    Attributes:
+    Args:
+        where: `file:line` of the innermost line outside of libraries.
+        function: The function there.
         caller: `file:line` of the innermost line in the script's folder, where that is another one.
         module: Class of the nearest nn.Module whose method is running.
         training: Its flag; None without a module.
+    """
+
+    where: str = ""
+    function: str = ""
+    caller: str = ""
+    module: str = ""
+    training: bool | None = None
+
+
+def origin(place: Place | None, root: str, module_class: type) -> Origin:
+    """What the stack says of a call.
 
     Args:
+        place: Where it is.
         root: The script's folder.
         module_class: torch.nn.Module.
     """
+    if place is None:
+        return Origin()
+    frame: FrameType | None = sys._getframe(1)
+    outside, caller, module = _outside(frame), "", None
+    for _ in range(_DEEPEST):
+        if frame is None or (module is not None and caller):
+            break
+        code = frame.f_code
+        module = module or _running(frame, module_class)
+        if not caller and not _is_library(code) and _below(root, code.co_filename):
+            caller = "here" if frame is outside else written(code, frame.f_lineno, root)
+        frame = frame.f_back
+    return Origin(
+        where=written(*place, root),
+        function=place[0].co_name,
+        caller="" if caller == "here" else caller,
+        module=type(module).__name__ if module is not None else "",
+        training=bool(getattr(module, "training", False)) if module is not None else None,
+    )
 
-    def __init__(self, root: str, module_class: type) -> None:
-        self.caller, self.module = "", ""
-        self.training: bool | None = None
-        frame: FrameType | None = sys._getframe(1)
-        outside = _outside(frame)
-        for _ in range(_DEEPEST):
-            if frame is None or (self.module and self.caller):
-                break
-            if not self.module:
-                self._read_module(frame, module_class)
-            code = frame.f_code
-            if not self.caller and not _is_library(code) and _below(root, code.co_filename):
-                same = frame is outside
-                self.caller = "-" if same else written(code, frame.f_lineno, root)
-            frame = frame.f_back
-        self.caller = "" if self.caller == "-" else self.caller
 
-    def _read_module(self, frame: FrameType, module_class: type) -> None:
-        arguments = frame.f_code.co_varnames[: frame.f_code.co_argcount]
-        if arguments[:1] != ("self",):  # reading f_locals makes a copy: only where it can help
-            return
-        found: Any = frame.f_locals.get("self")
-        if isinstance(found, module_class):
-            self.module = type(found).__name__
-            self.training = bool(getattr(found, "training", False))
+def _running(frame: FrameType, module_class: type) -> Any:
+    """The nn.Module whose method a frame runs; f_locals is a copy, made only where it can hold one."""
+    arguments = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    if arguments[:1] != ("self",):
+        return None
+    found = frame.f_locals.get("self")
+    return found if isinstance(found, module_class) else None
+
+
+def origin_in(trace: str, root: str) -> Origin:
+    """The same of a traceback's text, which nodes of compiled graphs carry; the innermost is last."""
+    lines = [(path, int(line), name) for path, line, name in _LINE.findall(trace)]
+    outside = [found for found in lines if not _in_library(found[0])]
+    if not outside:
+        return Origin()
+    own = [found for found in outside if _below(root, found[0])]
+    path, line, name = outside[-1]
+    caller = _path(own[-1][0], own[-1][1], root) if own and own[-1] != outside[-1] else ""
+    return Origin(_path(path, line, root), name, caller)
+
+
+_LINE = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 
 
 def _below(root: str, path: str) -> bool:
@@ -100,7 +134,10 @@ def _below(root: str, path: str) -> bool:
 
 def written(code: CodeType, line: int, root: str) -> str:
     """`train.py:12`, relative to the script's folder or from site-packages on."""
-    path = code.co_filename
+    return _path(code.co_filename, line, root)
+
+
+def _path(path: str, line: int, root: str) -> str:
     if path.startswith("<"):
         return f"{path}:{line}"
     full = os.path.abspath(path)

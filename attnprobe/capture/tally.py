@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from attnprobe.capture.facts import autocast, dtype_name, facts
+from attnprobe.capture.facts import autocast, dtype_name, facts, has_storage
 from attnprobe.capture.later import Later
 from attnprobe.capture.seen import Seen
-from attnprobe.capture.site import Place, Surroundings, written
+from attnprobe.capture.site import Origin
 from attnprobe.core.capture import CapturedMask, Recognition, TensorFacts
 
 
@@ -48,17 +48,14 @@ class Tally:
     Args:
         api: Name of the API.
         seen: The first call.
-        place: Where it was made.
-        root: The script's folder.
+        origin: Where it was made.
+        compiled: Whether that lies in a compiled region.
     """
 
-    def __init__(self, api: str, seen: Seen, place: Place | None, root: str) -> None:
+    def __init__(self, api: str, seen: Seen, origin: Origin, compiled: bool = False) -> None:
         self.api = api
         self.tensors: tuple[TensorFacts, ...] = tuple(facts(t) for t in (seen.q, seen.k, seen.v))
-        self.where = written(*place, root) if place else ""
-        self.function = place[0].co_name if place else ""
-        around = Surroundings(root, torch.nn.Module)
-        self.caller, self.module, self.training = around.caller, around.module, around.training
+        self.origin, self.compiled = origin, compiled
         self.grad_enabled = torch.is_grad_enabled()
         self.autocast = autocast(seen.q.device.type)
         self.deterministic = torch.are_deterministic_algorithms_enabled()
@@ -66,11 +63,10 @@ class Tally:
         self.flags = seen._replace(
             q=None, k=None, v=None, mask=None, cu_q=None, cu_kv=None, look=None
         )
-        self.compiled = False
         self.count = self.recomputed = self.backward = self.failed = self.looks = 0
         self.masks: list[Recognition | CapturedMask] = []
         self.masks_made = 0
-        self._mask: weakref.ref[torch.Tensor] | None = None
+        self._mask: weakref.ref[Any] | None = None
         self.logits: list[Later] = []
         self.lengths: dict[str, Later] = {}
         self.kernels: Counter[str] = Counter()
@@ -82,14 +78,24 @@ class Tally:
         self.steps: tuple[str, ...] = ()
         self.notes: list[str] = list(seen.said)
 
+    @property
+    def where(self) -> str:
+        """`file:line`."""
+        return self.origin.where
+
     def passed(self, mask: Any) -> None:
         """Notes whether this call's mask is the tensor of the call before, or another one."""
-        if not isinstance(mask, torch.Tensor):
+        if mask is None:
             return
-        source = mask if mask._base is None else mask._base
+        view = isinstance(mask, torch.Tensor) and mask._base is not None
+        source = mask._base if view else mask
         if self._mask is None or self._mask() is not source:
             self.masks_made += 1
             self._mask = weakref.ref(source)
+
+    def ran(self, operator: str, _arguments: tuple[Any, ...]) -> None:
+        """An operator of interest ran in its backward pass."""
+        self.kernels[operator] += 1
 
     @property
     def autocast_name(self) -> str:
@@ -100,7 +106,7 @@ class Tally:
 def _shared(seen: Seen) -> bool:
     """Whether q, k and v are different views of one storage."""
     tensors = (seen.q, seen.k, seen.v)
-    if any(type(t) not in (torch.Tensor, torch.nn.Parameter) or t.is_nested for t in tensors):
+    if not all(map(has_storage, tensors)):
         return False
     storages = {t.untyped_storage()._cdata for t in tensors}
     return len(storages) == 1 and seen.q is not seen.k

@@ -39,15 +39,22 @@ class Call:
         views: Views that stand for its arguments while its backward pass is timed.
     """
 
-    __slots__ = ("began", "memory", "recomputed", "tally", "views")
+    __slots__ = ("began", "chosen", "memory", "recomputed", "tally", "views")
 
     def __init__(self, tally: Tally, recomputed: bool) -> None:
         self.tally, self.recomputed = tally, recomputed
         self.views: dict[int, torch.Tensor] = {}
         self.began: Any = None
         self.memory: Memory | None = None
+        self.chosen = False
 
-    def ran(self, operator: str) -> None:
+    def chose(self, backend: str) -> None:
+        """A library says which of its operators it took; one of them may call another."""
+        if not self.chosen:
+            self.tally.backends[backend] += 1
+        self.chosen = True
+
+    def ran(self, operator: str, _arguments: tuple[Any, ...]) -> None:
         """An operator of interest ran below it."""
         self.tally.kernels[operator] += 1
 
@@ -113,6 +120,19 @@ class Watch:
 
         self.put(owner, name, original, wrapper)
 
+    def after(self, owner: Any, name: str, action: Callable[[Any], None]) -> None:
+        """Does something with what a function returned, outside of compiled regions."""
+        original, is_compiling = getattr(owner, name), torch.compiler.is_compiling
+
+        @functools.wraps(original)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            out = original(*args, **kwargs)
+            if not is_compiling():
+                action(out)
+            return out
+
+        self.put(owner, name, original, wrapper)
+
     def undoing(self, action: Callable[[], None]) -> None:
         """Remembers how to take a change back."""
         self._undo.append(action)
@@ -134,16 +154,19 @@ class Watch:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if is_compiling() or not recorder.listening:
                 return original(*args, **kwargs)
+            run = original
             if has_override((*args, *kwargs.values())) and not torch_s_own(args, kwargs):
-                return torch.overrides.handle_torch_function(wrapper, args, *args, **kwargs)
+                run = functools.partial(torch.overrides.handle_torch_function, wrapper, args)
+                if not _holds_causal_bias(args, kwargs):
+                    return run(*args, **kwargs)
             call = begin(api, read, args, kwargs)
             if call is None:
-                return original(*args, **kwargs)
+                return run(*args, **kwargs)
             if call.views:
                 args = tuple(replaced(value, call.views) for value in args)
                 kwargs = {key: replaced(value, call.views) for key, value in kwargs.items()}
             try:
-                out = original(*args, **kwargs)
+                out = run(*args, **kwargs)
             except BaseException:
                 self.failed(call)
                 raise
@@ -160,21 +183,26 @@ class Watch:
         """Counts a call; None when it is no attention call, or when we failed (which is a gap)."""
         recorder = self.recorder
         try:
-            seen = read(args, kwargs)
-            if seen is None or not isinstance(seen.q, torch.Tensor):
-                return None
-            tally = self._tally(api, seen)
-            if tally is None:
-                return None
-            call = Call(tally, in_backward())
-            if call.recomputed:
-                tally.recomputed += 1
-            else:
-                self._first_time(call, seen)
+            with torch._C.DisableTorchFunctionSubclass():
+                call = self._begun(api, read(args, kwargs))
         except Exception as error:  # noqa: BLE001 - a bug of ours must not be one of the script
             recorder.gap(f"a call of {api}", error)
             return None
-        recorder.open.append(call)
+        if call is not None:
+            recorder.open.append(call)
+        return call
+
+    def _begun(self, api: str, seen: Seen | None) -> Call | None:
+        if seen is None or not isinstance(seen.q, torch.Tensor):
+            return None
+        tally = self._tally(api, seen)
+        if tally is None:
+            return None
+        call = Call(tally, in_backward())
+        if call.recomputed:
+            tally.recomputed += 1
+        else:
+            self._first_time(call, seen)
         return call
 
     def _tally(self, api: str, seen: Seen) -> Tally | None:
@@ -193,14 +221,18 @@ class Watch:
             torch.are_deterministic_algorithms_enabled(),
         )
         root = self.recorder.root
-        return self.recorder.tally(key, lambda: Tally(api, seen, place, root))
+
+        def made() -> Tally:
+            return Tally(api, seen, site.origin(place, root, torch.nn.Module))
+
+        return self.recorder.tally(key, made)
 
     def _first_time(self, call: Call, seen: Seen) -> None:
         """What is done for a forward call that is none of checkpointing's."""
         tally, recorder = call.tally, self.recorder
         tally.count += 1
         tally.passed(seen.mask)
-        if look.due(tally, recorder):
+        if look.due(tally.count, recorder):
             look.look(tally, seen, recorder)
         if seen.q.is_cuda and tally.count == 1 and may_compute(seen.q):
             call.memory = Memory()
@@ -228,8 +260,8 @@ class Watch:
                 self.clock.span(call.tally.forward_s, call.began, self.clock.now(output.is_cuda))
             if call.memory is not None:
                 call.memory.after(call.tally)
-            if output.grad_fn is not None and type(output) in PLAIN:
-                if call.views:
+            if output.grad_fn is not None:
+                if call.views and type(output) in PLAIN:
                     time_backward(self.clock, call.tally.backward_s, output, call.views)
                 count_backward(call.tally, output.grad_fn)
         except Exception as error:  # noqa: BLE001 - as in `begin`
@@ -249,6 +281,11 @@ def bound_names() -> dict[int, list[tuple[Any, str]]]:
 
 def _is_torch(module: ModuleType) -> bool:
     return getattr(module, "__name__", "").split(".")[0] == "torch"
+
+
+def _holds_causal_bias(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """A flag in the form of a tensor: it calls again what was called, which is counted already."""
+    return any(type(value).__name__ == "CausalBias" for value in (*args, *kwargs.values()))
 
 
 def torch_s_own(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

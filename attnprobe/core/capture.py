@@ -14,9 +14,10 @@ from attnprobe.core.mask import Mask
 
 SCHEMA = "attnprobe-capture/1"
 
-Layout = Literal["BHMK", "BMHK", "MHK", "BMD", "MBD", "BMK"]
-"""What the dims of q, k and v mean: heads before or after tokens, MHK for packed rows (varlen), BMD and
-MBD (D = H * K) for layers that split the heads themselves, BMK where heads are part of the batch."""
+Layout = Literal["BHMK", "BMHK", "BMGHK", "MHK", "BMD", "MBD", "BMK"]
+"""What the dims of q, k and v mean: heads before or after tokens (G: groups of them, xFormers), MHK for
+packed rows (varlen), BMD and MBD (D = H * K) for layers that split the heads themselves, BMK where heads
+are part of the batch, or where there are none and no batch either (two dims)."""
 
 MaskKind = Literal[
     "none",

@@ -187,7 +187,7 @@ class Products:
         if tally is not None:
             thread.waiting = begun
             count_backward(tally, out.grad_fn)
-            if not look.due(tally, self._recorder):
+            if not look.due(tally.count, self._recorder):
                 return
         elif isinstance(known := self._known.get(begun.key, 0), int):
             self._known[begun.key] = known + 1
@@ -240,7 +240,11 @@ class Products:
             softcap=trail.softcap,
         )
         root, place = self._recorder.root, followed.place
-        return self._recorder.tally(followed.key, lambda: Tally("hand-written", seen, place, root))
+
+        def made() -> Tally:
+            return Tally("hand-written", seen, site.origin(place, root, torch.nn.Module))
+
+        return self._recorder.tally(followed.key, made)
 
     def _ended(self, ended: Open, out: Any) -> None:
         """The second product is made."""

@@ -70,7 +70,8 @@ class Window(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         if type(tensor) is not torch.Tensor:
             return None
         stage, trail = self._tags.get(_key(tensor), (None, None))
-        return trail if stage == "probabilities" and trail in self._trails else None
+        known = stage in ("probabilities", "exponentials")  # the sum may be divided by afterwards
+        return trail if known and trail in self._trails else None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs the operator, and takes note of it."""

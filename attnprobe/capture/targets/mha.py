@@ -40,8 +40,8 @@ _LAYER = (
 def install(module: ModuleType, watch: Watch) -> None:
     """What the layers call; the layers themselves stay as they are."""
     if module.__name__ == "torch":
-        watch.function(module, "_native_multi_head_attention", "mha-fast-path", _native)
-        watch.function(module, "_transformer_encoder_layer_fwd", "encoder-fast-path", _layer)
+        watch.function(module, "_native_multi_head_attention", "mha-fast-path", read_native)
+        watch.function(module, "_transformer_encoder_layer_fwd", "encoder-fast-path", read_layer)
     else:
         watch.function(module, "multi_head_attention_forward", "mha", _forward)
 
@@ -65,7 +65,7 @@ def _forward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
     )
 
 
-def _native(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
+def read_native(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
     """One operator for projections and attention; its mask forbids where it is True."""
     given = Arguments(_NATIVE, {"need_weights": True}, args, kwargs)
     heads, mask, kind = int(given["num_head"]), given["mask"], given["mask_type"]
@@ -81,7 +81,7 @@ def _native(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
     )
 
 
-def _layer(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
+def read_layer(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
     """One operator for the whole layer; padding arrives as a nested tensor."""
     given = Arguments(_LAYER, {}, args, kwargs)
     source, heads, mask, kind = (
