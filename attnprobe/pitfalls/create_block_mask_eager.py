@@ -23,6 +23,8 @@ from attnprobe.diagnosis.situation import Situation
 HABIT = "block-mask-uncompiled"
 LARGE = 2**20
 """Pairs from which the mask is a matter of megabytes."""
+SHOWN = 4096
+"""Tokens that show it: the mask of a long text would not fit."""
 
 
 def suspect(here: Situation) -> str | None:
@@ -43,7 +45,9 @@ def experiment(here: Situation) -> Experiment | Untestable:
     """One edit: the compiler."""
     if here.case.lengths is not None:
         return Untestable("shown for masks of one length; a case without lengths tests it")
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+    lengths = {"Mq": min(here.case.Mq, SHOWN), "Mkv": min(here.case.Mkv, SHOWN)}
+    treatment = here.arm(f"written/{HABIT}", B=1, **lengths)
+    return Experiment(treatment, here.arm(f"mended/{HABIT}", B=1, **lengths))
 
 
 PITFALL = Pitfall(

@@ -24,13 +24,17 @@ import math
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall, Untestable
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls import _dispatch
+from attnprobe.pitfalls import _dispatch, _work
 
 HABIT = "length-of-its-own"
 MANY = 20
 """Lengths of one workload from which it is no longer a few buckets."""
 
 
+PLAN_S = 0.02
+"""Least that was reported for one: 23 to 42 ms."""
+RATE = 3e14
+"""FLOP/s of cuDNN at least, on the GPUs where it is the default."""
 SHORTEST = 128
 """Queries from which eight lengths fit below."""
 
@@ -39,6 +43,8 @@ def suspect(here: Situation) -> str | None:
     """Where cuDNN runs: the code says so, or the workload has many lengths of one call."""
     if not _runs(here) or "TORCH_CUDNN_SDPA_AVOID_RECOMPILE" in here.environment.variables:
         return None
+    if _work.forward_flops(here.case) / RATE > PLAN_S / 10:
+        return None  # a plan is little beside so long a call
     if here.has(HABIT):
         return "every batch has a length of its own, and cuDNN plans for each"
     lengths = {

@@ -39,7 +39,7 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment:
     """One edit: what is closed over."""
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+    return Experiment(here.small(f"written/{HABIT}"), here.small(f"mended/{HABIT}"))
 
 
 PITFALL = Pitfall(

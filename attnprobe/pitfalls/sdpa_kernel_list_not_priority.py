@@ -43,7 +43,7 @@ def experiment(here: Situation) -> Experiment | Untestable:
         return Untestable("this torch has no set_priority; 2.6 and later have")
     if here.case.dtype not in HALF or here.case.groups > 1:
         return Untestable("one of the two kernels takes no such call; one in bfloat16 tests it")
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+    return Experiment(here.small(f"written/{HABIT}"), here.small(f"mended/{HABIT}"))
 
 
 PITFALL = Pitfall(

@@ -62,9 +62,10 @@ def _span(here: Situation) -> tuple[float, float]:
     case, has = here.case, rates(here)
     operations = 4 if case.passes == "fwd" else 14
     work = operations * case.B * case.Hq * case.Mq * case.Mkv * case.K
-    slow = work / has.flops[0] + has.call_s[1]
-    fast = max(work / has.flops[1], _bytes(here) / 2 / has.bytes[1])
-    least, most = _bytes(here) / has.bytes[1], _bytes(here) / has.bytes[0]
+    read = _bytes(here) / 2
+    slow = max(work / has.flops[0], read / has.bytes[0]) + has.call_s[1]
+    fast = max(work / has.flops[1], read / has.bytes[1])
+    least, most = 2 * read / has.bytes[1], 2 * read / has.bytes[0]
     return 1 + least / slow, 1 + (most + COPIES * has.call_s[1]) / fast
 
 

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from attnprobe.core.case import Case
-from attnprobe.core.diagnosis import Arm, Experiment, Prediction, Subject, Suspicion, Verdict
+from attnprobe.core.diagnosis import (
+    Arm,
+    Experiment,
+    Finding,
+    Prediction,
+    Subject,
+    Suspicion,
+    Verdict,
+)
 from attnprobe.core.outcome import Measured, Outcome, OutOfMemory, Raised, Refused
 from attnprobe.core.parity import Failure, Parity
 from attnprobe.core.report import Report
@@ -202,3 +210,25 @@ def test_the_most_valuable_answers_come_first() -> None:
     ordered = by_value([mild, costly, SUSPICION])
     assert ordered[0].code == "AP999"
     assert trials(SUSPICION)[0].backend == "sdpa-flash"  # the control first
+
+
+def per_sequence(there_s: float, here_s: float) -> Finding:
+    """A call of two sequences against one of sixteen."""
+    control = Arm(CASE.edit(B=16), THERE.backend)
+    prediction = Prediction("time-per-sequence", 2, 4, "waves of blocks")
+    found = replace(SUSPICION, prediction=prediction, experiment=Experiment(THERE, control))
+    answers = (timing(THERE), timed(there_s)), (timing(control), timed(here_s))
+    return judge(found, records(*answers))
+
+
+def test_a_batch_is_shared_out_among_its_sequences() -> None:
+    """Equal times for two sequences and for sixteen: each of the two costs eight times as much."""
+    found = per_sequence(1.0, 1.0)
+    assert found.effect is not None
+    assert found.effect.median == pytest.approx(8)
+    assert per_sequence(1.0, 8.0).verdict == "refuted"
+
+
+def test_what_a_larger_batch_saves_is_counted_for_the_calls_own_sequences() -> None:
+    """Two of sixteen sequences cost an eighth of the large call; ten calls a step."""
+    assert per_sequence(1.0, 2.0).saves_s == pytest.approx(10 * (1.0 - 2.0 / 8))
