@@ -12,6 +12,7 @@ from attnprobe import masks
 from attnprobe.core.case import Case
 from attnprobe.core.score import Bias, Score
 from attnprobe.device import laboratory
+from attnprobe.device.laboratory import stale
 from tests.mutation import drawing, gradients, memory, recompute, states, strides
 from tests.mutation import masks as masked
 from tests.mutation.base import Attention
@@ -220,3 +221,12 @@ def test_dropout_raises_no_false_alarm(found, seed: int) -> None:
     """Rates from 2% to 90%, several seeds."""
     p = (0.02, 0.1, 0.5, 0.9)[seed % 4]
     assert found("dropout", Plain(), DROPPED.edit(dropout_p=p, seed=100 * seed)) == ()
+
+
+def test_new_numbers_are_written_into_an_expanded_mask() -> None:
+    """One row of numbers for all heads, as xFormers gets it: torch does not write into it as a whole."""
+    mask, numbers = (torch.rand(2, 1, 5).expand(2, 4, 5) for _ in range(2))
+    with pytest.raises(RuntimeError, match="single memory location"):
+        mask.copy_(numbers)
+    stale._write(mask, numbers)
+    assert torch.equal(mask, numbers)

@@ -8,6 +8,7 @@ nothing that depends on values. Each call is held to the reference of what it wa
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from attnprobe import masks
 from attnprobe.core.parity import Failure
@@ -39,11 +40,19 @@ def _other_numbers(subject: Subject) -> tuple[Failure, ...]:
         subject.launch(prepared)
         with torch.no_grad():
             for name in prepared.leaves:
-                prepared.leaves[name].copy_(then.leaves[name])
+                _write(prepared.leaves[name], then.leaves[name])
         outputs = subject.launch(prepared, after).outputs
     wrong = _judged.failures(subject, outputs, after, reference.at_home(after))
     names = ", ".join(written)
     return _judged.renamed(wrong, "stale", f"after new numbers were written into {names}")
+
+
+def _write(into: Tensor, values: Tensor) -> None:
+    """Each element once: a mask that is expanded over batch and heads has many in one place."""
+    for d, step in enumerate(into.stride()):
+        if step == 0 and into.shape[d] > 1:
+            into, values = into.narrow(d, 0, 1), values.narrow(d, 0, 1)
+    into.copy_(values)
 
 
 def _other_masks(subject: Subject) -> tuple[Failure, ...]:
