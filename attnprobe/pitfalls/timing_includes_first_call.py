@@ -6,8 +6,8 @@ shape does.
 **Why.** torch.compile, Triton's autotuning and cuDNN's plans do their work in the first call of every
 shape and mask: a tenth of a second from the cache on disk, tens of seconds without.
 
-**Experiment.** The mean of ten compiled calls with the first one, over the mean without; then the same
-after a warm-up.
+**Experiment.** Ten compiled calls: which share of their time the first took, from the very first on, and
+after a warm-up. A tenth would be fair.
 
 **Remedy.** Warm up for every shape, and report the first call for itself.
 
@@ -23,41 +23,35 @@ from attnprobe.pitfalls._work import forward_flops
 
 HABIT = "timing-first-call"
 CALLS = 10
-COMPILE_S = (0.05, 30.0)
-"""Tracing and a hit in inductor's cache; both compilers without one (15 s were seen on two cores)."""
-RATES = {True: (2e13, 1e15), False: (2e9, 1e12)}
-"""FLOP/s that a kernel reaches at least and at most, on a GPU and on a CPU core or many."""
-HOST_S = (20e-6, 300e-6)
-"""What a warm compiled call takes before the first FLOP."""
+COMPILE_S = 0.05
+"""Least that tracing and a hit in inductor's cache take; 15 s were seen on two cores without one."""
+SLOWEST = {True: 2e13, False: 2e9}
+"""FLOP/s that a compiled kernel reaches at least, on a GPU and on a CPU core."""
+HOST_S = 300e-6
+"""Longest that a warm compiled call takes before its first FLOP."""
 
 
 def suspect(here: Situation) -> str | None:
     """Only what compiles, and only where a call is short beside compiling."""
     compiles = here.calls("flex") or here.subject.needs.compile
-    if not here.has(HABIT) or not compiles or _ratio(here)[0] < 1.5:
+    if not here.has(HABIT) or not compiles or _share(here) < 0.3:
         return None
-    slowest = _call_s(here)[1]
-    return (
-        f"the first of {CALLS} calls compiles, and the others take {slowest * 1e3:.1f} ms at most"
-    )
+    most = _slowest_s(here) * 1e3
+    return f"the first of {CALLS} calls compiles, and the others take {most:.1f} ms at most"
 
 
 def predict(here: Situation) -> Prediction:
-    """(first + 9 warm) / 10 over warm."""
-    low, high = _ratio(here)
-    why = f"compiling takes {COMPILE_S[0]:g} to {COMPILE_S[1]:g} s, a tenth of it on each call"
-    return Prediction("value", low, high, why, "reported over warm time")
+    """Compiling at its fastest, over it and nine calls at their slowest."""
+    why = f"{COMPILE_S * 1e3:.0f} ms or more to compile, over it and nine calls at their slowest"
+    return Prediction("value", _share(here), 1, why, "share of the first of ten calls")
 
 
-def _ratio(here: Situation) -> tuple[float, float]:
-    shortest, longest = _call_s(here)
-    return 1 + COMPILE_S[0] / CALLS / longest, 1 + COMPILE_S[1] / CALLS / shortest
+def _share(here: Situation) -> float:
+    return COMPILE_S / (COMPILE_S + (CALLS - 1) * _slowest_s(here))
 
 
-def _call_s(here: Situation) -> tuple[float, float]:
-    slow, fast = RATES[here.on_cuda]
-    flops = forward_flops(here.case)
-    return HOST_S[0] + flops / fast, HOST_S[1] + flops / slow
+def _slowest_s(here: Situation) -> float:
+    return HOST_S + forward_flops(here.case) / SLOWEST[here.on_cuda]
 
 
 def experiment(here: Situation) -> Experiment:
