@@ -1,4 +1,4 @@
-"""The models behind predictions and suspicions: exact where a kernel's own arithmetic is followed."""
+"""The bounds behind predictions and suspicions: exact where a kernel's own arithmetic is followed."""
 
 from __future__ import annotations
 
