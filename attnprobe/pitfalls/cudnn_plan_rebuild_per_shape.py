@@ -29,8 +29,6 @@ from attnprobe.pitfalls import _dispatch, _work
 HABIT = "length-of-its-own"
 MANY = 20
 """Lengths of one workload from which it is no longer a few buckets."""
-
-
 PLAN_S = 0.02
 """Least that was reported for one: 23 to 42 ms."""
 RATE = 3e14

@@ -4,7 +4,7 @@
 memory's bandwidth, and takes longer with every token.
 
 **Why.** With one query there is one tile of queries per head. A kernel that does not split the keys has
-B * Hq thread blocks, each of which walks the whole cache. Flash, cuDNN, compiled flex and xFormers'
+B * Hq thread blocks, each of which walks the whole cache. Flash, compiled flex and xFormers'
 triton_splitk split the keys over the idle SMs and merge the parts; the memory-efficient kernel does not,
 and a dense mask or another reason to leave flash brings a call there.
 

@@ -5,8 +5,8 @@ look at errors of their launch. Windowed and axial attention, which fold windows
 there.
 
 **Why.** The second and third dimension of a CUDA grid end at 65,535, and kernels put heads and sequences
-there. Torch has cut larger batches into parts since 2.7; heads are not cut, and xFormers' kernel cuts
-neither.
+there. Torch cuts larger batches for the memory-efficient kernel since 2.8, where there is no dropout;
+heads are not cut, and xFormers' kernel cuts neither.
 
 **Experiment.** The same call with 65,535 of them.
 
@@ -23,8 +23,8 @@ from attnprobe.diagnosis.situation import Situation
 
 MOST = 65_535
 """CUDA C++ Programming Guide, technical specifications per compute capability."""
-CUT = (2, 7)
-"""Torch whose SDPA cuts the batch (pytorch#146704)."""
+CUT = (2, 8)
+"""Torch whose memory-efficient kernel gets the batch in parts (pytorch#154029, May 2025)."""
 
 
 def suspect(here: Situation) -> str | None:
@@ -35,8 +35,8 @@ def suspect(here: Situation) -> str | None:
         return None
     if case.Hq > MOST:
         return f"Hq={case.Hq} is a dimension of the grid, which ends at {MOST}"
-    uncut = here.calls("xformers") or here.release("torch") < CUT
-    if case.B > MOST and uncut and case.storage == "padded":
+    cut = here.backend == "sdpa-mem-efficient" and here.release("torch") >= CUT
+    if case.B > MOST and (case.dropout_p or not cut) and case.storage == "padded":
         return f"B={case.B} is a dimension of the grid, which ends at {MOST}"
     return None
 
@@ -48,7 +48,7 @@ def predict(here: Situation) -> Prediction:
         1,
         1,
         f"y and z of a grid end at {MOST}",
-        of="invalid configuration argument|invalid argument|too large|65535",
+        of="invalid configuration argument|invalid argument|65535",
     )
 
 
@@ -74,6 +74,8 @@ PITFALL = Pitfall(
     references=(
         "pytorch#142228",
         "pytorch#146704",
+        "pytorch#154029",
+        "pytorch#177985",
         "facebookresearch/xformers#845",
         "flashinfer-ai/flashinfer#3125",
     ),

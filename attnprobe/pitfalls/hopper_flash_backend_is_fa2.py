@@ -1,7 +1,7 @@
 """On Hopper SDPA's flash kernel is FlashAttention-2, and cuDNN's is faster.
 
 **What happens.** FLASH_ATTENTION was chosen for speed, or by a torch that asks it first, and reaches
-half of what the GPU can do.
+half of what cuDNN does.
 
 **Why.** Torch ships FlashAttention-2, written for Ampere: its matrix instructions (mma.sync) do not
 keep Hopper's tensor cores busy. cuDNN's kernel and FlashAttention-3 use the asynchronous ones (wgmma).

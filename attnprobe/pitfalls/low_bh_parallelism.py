@@ -1,6 +1,6 @@
 """A small batch of few heads leaves most of the GPU without work.
 
-**What happens.** Time per sequence falls when the batch grows, for one sequence takes as long as
+**What happens.** Time per sequence falls when the batch grows: one sequence takes as long as
 several. The GPU's load is shown as 100%, because one busy SM of 132 is enough for that.
 
 **Why.** A fused kernel gives a tile of queries of one head to one thread block: there are
