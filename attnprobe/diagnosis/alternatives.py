@@ -11,7 +11,7 @@ from attnprobe.core.outcome import Measured
 from attnprobe.core.report import Report
 from attnprobe.core.timing import Ratio
 from attnprobe.core.trial import Record, Trial
-from attnprobe.device import backends
+from attnprobe.device import backends, habits
 from attnprobe.diagnosis.answers import Answers, answers, words
 from attnprobe.diagnosis.effects import quotient
 from attnprobe.diagnosis.questions import sampling, timing
@@ -45,10 +45,9 @@ def wanted(subject: Subject) -> Case:
 
 
 def today(subject: Subject) -> Arm:
-    """The call as the code makes it; its first habit stands for all of them."""
-    if subject.habits:
-        return Arm(subject.case, f"written/{subject.habits[0]}")
-    return Arm(subject.case, subject.backend)
+    """The call as the code makes it; of its habits the first that makes calls stands for all."""
+    calls = (f"written/{habit}" for habit in subject.habits if habits.is_call(habit))
+    return Arm(subject.case, next(calls, subject.backend))
 
 
 def waves(usable: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -127,3 +127,11 @@ def test_a_habit_is_what_runs_today() -> None:
     """The code around the call is part of what it costs."""
     subject = Subject(CASE, "sdpa-default", ("kv-tiled",))
     assert timings([subject], [])[0][0].backend == "written/kv-tiled"
+
+
+def test_a_habit_that_only_looks_at_the_call_runs_as_the_backend() -> None:
+    """How a benchmark holds its clock makes no call of another kind."""
+    trials, _ = timings([replace(SUBJECT, habits=("timing-no-sync",))], ["sdpa-math"])
+    assert trials[0].backend == "sdpa-math"
+    trials, _ = timings([replace(SUBJECT, habits=("timing-no-sync", "kv-tiled"))], ["sdpa-math"])
+    assert trials[0].backend == "written/kv-tiled"

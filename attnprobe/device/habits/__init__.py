@@ -48,8 +48,25 @@ def about(name: str) -> str:
     Args:
         name: One of `names()`.
     """
-    source = Path(__file__).with_name(f"{name.replace('-', '_')}.py").read_text()
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0].rstrip(".")
+    return (ast.get_docstring(_tree(name)) or "").partition("\n")[0].rstrip(".")
+
+
+def is_call(name: str) -> bool:
+    """Whether the code makes the call in its own way, `written/NAME`; else it only looks at it.
+
+    Args:
+        name: One of `names()`.
+    """
+    body = _tree(name).body
+    functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
+    assigned = {target.id for target in targets if isinstance(target, ast.Name)}
+    return bool({"written", "WRITTEN"} & (functions | assigned))
+
+
+@cache
+def _tree(name: str) -> ast.Module:
+    return ast.parse(Path(__file__).with_name(f"{name.replace('-', '_')}.py").read_text())
 
 
 def is_side(backend: str) -> bool:
