@@ -8,7 +8,8 @@ B * Hq thread blocks, each of which walks the whole cache. Flash, compiled flex 
 triton_splitk split the keys over the idle SMs and merge the parts; the memory-efficient kernel does not,
 and a dense mask or another reason to leave flash brings a call there.
 
-**Experiment.** The same call with the flash kernel, which splits.
+**Experiment.** The same call with the flash kernel, which splits. Where flash does not take it
+(float32, a mask) so many sequences that every SM has a block; compared is the time of each.
 
 **Remedy.** Let flash take the call: no mask tensor (a bottom-right causal mask forbids one query
 nothing), 16-bit types. Where heads share keys, the queries of a group can be one tile of Hq / Hkv rows.
@@ -20,10 +21,12 @@ kernel. FlashAttention splits since 2.1, xFormers since 0.0.22.
 
 from __future__ import annotations
 
+import math
+
 from attnprobe.core.diagnosis import Experiment, Prediction
-from attnprobe.diagnosis.rule import Pitfall
+from attnprobe.diagnosis.rule import Pitfall, Untestable
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls import _grid
+from attnprobe.pitfalls import _dispatch, _grid
 
 ALONE = 4.6
 """One SM of an otherwise idle GPU against its share of the memory: 64 bytes per clock from L2
@@ -31,6 +34,8 @@ against 3.35 TB/s / 132 / 1.83 GHz = 13.9 bytes on an H100; on an H200 it is 3.5
 WAITING = 0.4
 """What a block reads, that waits for its own loads, against its SM's share of the memory: 15 GB/s of 36
 (CUTLASS's kernel at K 128 on an H200, 8 blocks: 268 MB in 2.17 ms)."""
+NOTABLE = 1.25
+LARGEST_HEAD = 256
 LONG = 4096
 """Keys below which the launch takes longer than the reading."""
 
@@ -38,33 +43,52 @@ LONG = 4096
 def suspect(here: Situation) -> str | None:
     """A kernel without splits and so few blocks that even fast SMs cannot use the memory."""
     case = here.case
-    unsplit = here.calls("sdpa-mem-efficient", "xformers-cutlass")
-    if not here.on_cuda or not unsplit or case.Mq > _grid.DECODING or case.wants_backward:
+    if not here.on_cuda or case.Mq > _grid.DECODING or case.wants_backward:
         return None
-    if case.Mkv < LONG or case.dtype == "float32" or _least(here) < 1.25:
+    if not _is_unsplit(here) or case.Mkv < LONG or _least(here) < NOTABLE:
         return None
     return (
-        f"Mq={case.Mq} and B * Hq = {case.B * case.Hq}: {here.backend} has {_grid.blocks(here)} thread "
-        f"blocks for {here.multiprocessors} SMs and {case.Mkv} keys"
+        f"Mq={case.Mq} and B * Hq = {case.B * case.Hq}: the memory-efficient kernel has "
+        f"{_grid.blocks(here)} thread blocks for {here.multiprocessors} SMs and {case.Mkv} keys"
     )
 
 
 def predict(here: Situation) -> Prediction:
     """Blocks of a full grid over ours; a block alone may read faster than among all, or wait."""
-    most = here.multiprocessors / _grid.blocks(here) / WAITING
-    return Prediction(
-        "time",
-        _least(here),
-        most,
-        f"{here.multiprocessors} SMs over {_grid.blocks(here)} blocks; an SM alone reads at most "
-        f"{ALONE:g} times as fast as one among all",
-    )
+    found, sms = _grid.blocks(here), here.multiprocessors
+    because = f"{sms} SMs over {found} blocks; an SM alone reads up to {ALONE:g} times as fast"
+    if _flash_takes(here):
+        return Prediction("time", _least(here), sms / found / WAITING, because)
+    return Prediction("time-per-sequence", _least(here), _times(here), because)
 
 
-def experiment(here: Situation) -> Experiment:
-    """One edit: a kernel that splits the keys."""
-    split = "xformers-fa2" if here.calls("xformers") else "sdpa-flash"
-    return Experiment(here.arm(), here.arm(split))
+def experiment(here: Situation) -> Experiment | Untestable:
+    """One edit: a kernel that splits the keys, or the batch."""
+    if _flash_takes(here):
+        split = "xformers-fa2" if here.calls("xformers") else "sdpa-flash"
+        return Experiment(here.arm(), here.arm(split))
+    if here.case.lengths is not None:
+        return Untestable("a larger batch has other lengths too: two batches in one call test it")
+    remedy = here.arm(dtype="bfloat16") if here.case.dtype == "float32" else None
+    return Experiment(here.arm(), here.arm(B=here.case.B * _times(here)), remedy)
+
+
+def _is_unsplit(here: Situation) -> bool:
+    """Named, or what is left for float32."""
+    case = here.case
+    left = case.dtype == "float32" and case.groups == 1 and here.backend == "sdpa-default"
+    return left or here.calls("sdpa-mem-efficient", "xformers-cutlass")
+
+
+def _flash_takes(here: Situation) -> bool:
+    case = here.case
+    half = case.dtype in _dispatch.HALF
+    return half and not _dispatch.has_mask_tensor(case) and case.K == case.Kv <= LARGEST_HEAD
+
+
+def _times(here: Situation) -> int:
+    """The power of two that gives every SM a block."""
+    return int(2 ** math.ceil(math.log2(here.multiprocessors / _grid.blocks(here))))
 
 
 def _least(here: Situation) -> float:
