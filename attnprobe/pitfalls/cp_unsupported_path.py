@@ -22,16 +22,16 @@ from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall, Untestable
 from attnprobe.diagnosis.situation import Situation
 
-HABIT = "context-parallel"
+RING, MATH = "context-parallel", "math-in-a-ring"
 
 
 def suspect(here: Situation) -> str | None:
     """What the ring's dispatch has no operator for."""
-    if not here.has(HABIT):
-        return None
     case = here.case
-    if here.calls("sdpa-math"):
+    if here.has(MATH) or (here.has(RING) and here.calls("sdpa-math")):
         return "the math kernel is decomposed into operators that no ring is written for"
+    if not here.has(RING):
+        return None
     dense = case.mask_form != "best" and not case.mask.is_none
     if dense or case.score.bias is not None or case.lengths is not None:
         return "the mask is a tensor, which the ring does not send around"
@@ -48,9 +48,11 @@ def predict(here: Situation) -> Prediction:
 
 def experiment(here: Situation) -> Experiment | Untestable:
     """One edit: the ring. Forward alone: a backward would need the group to be there still."""
-    if not here.calls("sdpa-math"):
+    if not here.has(MATH) and not here.calls("sdpa-math"):
         return Untestable("needs your script and two ranks: torchrun --nproc-per-node 2")
-    return Experiment(here.arm(f"written/{HABIT}", passes="fwd"), here.arm(passes="fwd"))
+    return Experiment(
+        here.arm(f"written/{MATH}", passes="fwd"), here.arm("sdpa-math", passes="fwd")
+    )
 
 
 PITFALL = Pitfall(
