@@ -246,7 +246,10 @@ class Finding:
         verdict: confirmed, refuted, inconclusive; would_test where nothing was run.
         reason: Why this verdict.
         effect: What was measured; None where nothing was.
-        saves_s: Seconds per step that the fix saves; None where that was not measured.
+        saves_s: Seconds per step that the fix saves in a loop of such calls, where launching may set
+            the pace; None where that was not measured.
+        saves_gpu_s: Seconds of the GPU's time that it saves: what a step gains whose other work keeps
+            the GPU busy.
         saves_bytes: Peak memory that it saves.
         remedy: What became of the fix.
         trials: Ids of the trials that show it.
@@ -257,6 +260,7 @@ class Finding:
     reason: str
     effect: Effect | None = None
     saves_s: float | None = None
+    saves_gpu_s: float | None = None
     saves_bytes: int | None = None
     remedy: Remedy | None = None
     trials: tuple[str, ...] = ()

@@ -61,15 +61,15 @@ def judge(suspicion: Suspicion, records: Mapping[str, Record]) -> Finding:
         return Finding(suspicion, "inconclusive", seen, trials=ids)
     verdict, reason = _decide(prediction, seen)
     fix = control if experiment.remedy is None else answers(experiment.remedy, records)
+    confirmed = verdict == "confirmed"
     return Finding(
         suspicion,
         verdict,
         reason,
         seen,
-        _saved_s(suspicion, prediction.quantity, treatment, fix)
-        if verdict == "confirmed"
-        else None,
-        _saved_bytes(treatment, fix) if verdict == "confirmed" else None,
+        _saved_s(suspicion, "wall", treatment, fix) if confirmed else None,
+        _saved_s(suspicion, "time", treatment, fix) if confirmed else None,
+        _saved_bytes(treatment, fix) if confirmed else None,
         _remedy(prediction, treatment, fix),
         ids,
     )
@@ -128,16 +128,12 @@ def _ids(experiment: Experiment, records: Mapping[str, Record]) -> tuple[str, ..
 def _saved_s(
     suspicion: Suspicion, quantity: Quantity, treatment: Answers, fix: Answers
 ) -> float | None:
-    """Of as many sequences as the user's call has; arms may differ in their batch."""
+    """In one step, of as many sequences as the user's call has: arms may differ in their batch."""
     there, here = treatment.clocked(quantity), fix.clocked(quantity)
     if there is None or here is None:
         return None
-    if quantity == "time-per-sequence":
-        each, batch = there.median - here.median, treatment.arm.case.B
-    else:
-        batches = treatment.arm.case.B / fix.arm.case.B
-        each, batch = there.median - here.median * batches, 1
-    return each * batch * suspicion.subject.calls_per_step
+    batches = treatment.arm.case.B / fix.arm.case.B
+    return (there.median - here.median * batches) * suspicion.subject.calls_per_step
 
 
 def _saved_bytes(treatment: Answers, fix: Answers) -> int | None:
@@ -168,13 +164,14 @@ def _remedy(prediction: Prediction, treatment: Answers, fix: Answers) -> Remedy:
     return Remedy(True, right)
 
 
-def _rank(finding: Finding) -> tuple[int, bool, float, float, int]:
+def _rank(finding: Finding) -> tuple[int, bool, float, float, float, int]:
     prediction = finding.suspicion.prediction
     wrong = prediction is not None and prediction.quantity in ("wrong", "value")
     return (
         _ORDER.index(finding.verdict),
         not wrong,
         -(finding.saves_s or 0.0),
+        -(finding.saves_gpu_s or 0.0),
         -(finding.saves_bytes or 0),
         SEVERITIES.index(finding.suspicion.severity),
     )

@@ -44,6 +44,7 @@ def _finding(found: Finding) -> Json:
         "prediction": encode(suspicion.prediction) if suspicion.prediction else None,
         "measured": encode(found.effect) if found.effect else None,
         "saves_s": found.saves_s,
+        "saves_gpu_s": found.saves_gpu_s,
         "saves_bytes": found.saves_bytes,
         "fix": suspicion.fix,
         "remedy": encode(found.remedy) if found.remedy else None,

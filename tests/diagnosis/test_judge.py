@@ -170,6 +170,15 @@ def test_of_a_long_refusal_the_line_that_was_expected_is_said() -> None:
     assert (found.verdict, found.reason) == ("confirmed", "mask.stride is odd")
 
 
+def test_a_saving_is_no_more_than_the_host_lets_through() -> None:
+    """Two of the GPU's three seconds are saved, and a loop of such calls gains a tenth of one."""
+    found = judge(
+        SUSPICION, records((timing(THERE), timed(3.0)), (timing(HERE), launch_bound(1.0, 2.9)))
+    )
+    assert found.saves_s == pytest.approx(10 * 0.1)
+    assert found.saves_gpu_s == pytest.approx(10 * 2.0)
+
+
 def test_wrong_numbers_come_first_then_the_largest_saving() -> None:
     """What is wrong is not outweighed by what is slow."""
     slow, slower = (
