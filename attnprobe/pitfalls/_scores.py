@@ -12,6 +12,7 @@ from __future__ import annotations
 from attnprobe.core import cost, units
 from attnprobe.core.case import Case
 from attnprobe.core.diagnosis import Prediction
+from attnprobe.diagnosis.situation import Situation
 
 MATTERS = 1.5
 """Peaks that differ by less are not worth a finding."""
@@ -21,35 +22,42 @@ _MATRICES = {"fwd": (2, 3), "bwd": (3, 4), "fwd+bwd": (3, 4)}
 _NOISE = 2**19
 """Pages that a resident set gains besides; matters for small cases on the CPU only."""
 
+_PER_THREAD = {"fwd": 2**20, "bwd": 2**21, "fwd+bwd": 2**21}
+"""Tiles of scores that each thread of the CPU's flash kernel holds: 256 x 512 numbers of float32 and,
+for 16-bit inputs, a rounded copy; twice as many in the backward (torch 2.13: 0.9 and 2.2 MiB seen)."""
 
-def fused(case: Case) -> tuple[float, float]:
+
+def fused(here: Situation, case: Case) -> tuple[float, float]:
     """Least and most bytes over its inputs that a fused call takes."""
     low, high = _FUSED[case.passes]
-    floor = cost.floor_bytes(case)
-    return low * floor, high * floor + _NOISE
+    floor, torch = cost.floor_bytes(case), here.environment.torch
+    threads = 0 if here.on_cuda else (torch and torch.threads) or here.environment.cores
+    return low * floor, high * floor + _NOISE + threads * _PER_THREAD[case.passes]
 
 
-def extra(case: Case, added: float, what: str) -> Prediction:
+def extra(here: Situation, case: Case, added: float, what: str) -> Prediction:
     """Peak memory of a fused call that holds `added` bytes more, over one that does not.
 
     Args:
+        here: Where it runs.
         case: The call without them.
         added: Bytes.
         what: What they are, in words.
     """
-    low, high = fused(case)
+    low, high = fused(here, case)
     because = f"{what}, {units.size(round(added))}, over {_said(low, high)} of the call without it"
     return Prediction("memory", 1 + added / high, 1 + added / low, because)
 
 
-def unfused(case: Case, besides: int = 0) -> Prediction:
+def unfused(here: Situation, case: Case, besides: int = 0) -> Prediction:
     """Peak memory of the math kernel over that of a fused one.
 
     Args:
+        here: Where it runs.
         case: The call.
         besides: Bytes that the fused call needs and the other does not: repeated heads, say.
     """
-    low, high = fused(case)
+    low, high = fused(here, case)
     few, many = _MATRICES[case.passes]
     scores, floor = cost.score_bytes(case), cost.floor_bytes(case)
     because = (

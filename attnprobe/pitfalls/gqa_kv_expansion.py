@@ -42,8 +42,8 @@ def predict(here: Situation) -> Prediction:
     case = here.case
     sums = case.B * case.Hq * case.Mq * (case.Kv + 1) * 4 * MOST_SPLITS if case.Mq < 64 else 0
     copies = case.B * case.Hq * case.Mkv * (case.K + case.Kv) * ELEMENT_BYTES[case.dtype]
-    plain = _scores.extra(case, copies, "copies of K and V for all query heads")
-    low, _ = _scores.fused(case)
+    plain = _scores.extra(here, case, copies, "copies of K and V for all query heads")
+    low, _ = _scores.fused(here, case)
     most = 1 + (2 * copies if case.wants_backward else copies) / low
     least = 1 + copies / (copies / (plain.low - 1) + sums)
     return Prediction("memory", least, most, plain.because)

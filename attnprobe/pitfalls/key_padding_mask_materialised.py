@@ -41,8 +41,8 @@ def predict(here: Situation) -> Prediction:
     """The conversion to the queries' type at least; at most the copy and its negation besides."""
     case = here.case
     pairs, size = case.B * case.Hq * case.Mq * case.Mkv, ELEMENT_BYTES[case.dtype]
-    least = _scores.extra(case, pairs * size, f"{size} to {size + 2} bytes a pair: the mask")
-    most = _scores.extra(case, pairs * (size + 2), "")
+    least = _scores.extra(here, case, pairs * size, f"{size} to {size + 2} bytes a pair: the mask")
+    most = _scores.extra(here, case, pairs * (size + 2), "")
     return Prediction("memory", least.low, most.high, least.because)
 
 

@@ -51,13 +51,13 @@ def predict(here: Situation) -> Prediction:
     if _refuses(here):
         return Prediction("refused", 1, 1, "it has no output for that gradient", "gradient for")
     if not here.on_cuda:
-        return _scores.unfused(without)
+        return _scores.unfused(here, without)
     bias, own = case.score.bias, math.prod(case.bias_shape or ())
     size = ELEMENT_BYTES[(bias and bias.dtype) or case.dtype]
     full = case.B * case.Hq * case.Mq * case.Mkv
     held = full if own == full else full + own
     return _scores.extra(
-        without, held * size, "the gradient, and its sum where the bias broadcasts"
+        here, without, held * size, "the gradient, and its sum where the bias broadcasts"
     )
 
 

@@ -39,8 +39,8 @@ def predict(here: Situation) -> Prediction:
     """The converted mask at least; its negation and both at once at most."""
     case = here.case
     size = ELEMENT_BYTES[case.dtype]
-    least = _scores.extra(case, _elements(here) * size, f"the mask in {case.dtype}")
-    most = _scores.extra(case, _elements(here) * (size + 1), "")
+    least = _scores.extra(here, case, _elements(here) * size, f"the mask in {case.dtype}")
+    most = _scores.extra(here, case, _elements(here) * (size + 1), "")
     return Prediction("memory", least.low, most.high, least.because)
 
 

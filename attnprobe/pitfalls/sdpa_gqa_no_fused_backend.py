@@ -45,7 +45,7 @@ def predict(here: Situation) -> Prediction:
     """Math against fused on repeated heads, which holds the copies of K and V besides."""
     case = here.case.edit(Hkv=here.case.Hq)
     copies = case.B * case.Hq * case.Mkv * (case.K + case.Kv) * ELEMENT_BYTES[case.dtype]
-    return _scores.unfused(case, 2 * copies if case.wants_backward else copies)
+    return _scores.unfused(here, case, 2 * copies if case.wants_backward else copies)
 
 
 def experiment(here: Situation) -> Experiment:

@@ -41,7 +41,7 @@ def suspect(here: Situation) -> str | None:
 def predict(here: Situation) -> Prediction:
     """Flash with copies against cuDNN, or math against fused."""
     if not _padded(here):
-        return _scores.unfused(here.case)
+        return _scores.unfused(here, here.case)
     because = (
         "flash on padded copies against cuDNN, which takes 0.5 to 0.7 of flash's time on an H200; three "
         "copies in and one out"

@@ -35,7 +35,7 @@ def suspect(here: Situation) -> str | None:
 
 def predict(here: Situation) -> Prediction:
     """Math against fused; the gradients of expanded K and V are held for all heads."""
-    return _scores.unfused(here.case.edit(Hkv=here.case.Hq))
+    return _scores.unfused(here, here.case.edit(Hkv=here.case.Hq))
 
 
 def experiment(here: Situation) -> Experiment:

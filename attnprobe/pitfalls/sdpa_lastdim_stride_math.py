@@ -34,7 +34,7 @@ def suspect(here: Situation) -> str | None:
 
 def predict(here: Situation) -> Prediction:
     """Math against fused."""
-    return _scores.unfused(here.case)
+    return _scores.unfused(here, here.case)
 
 
 def experiment(here: Situation) -> Experiment:

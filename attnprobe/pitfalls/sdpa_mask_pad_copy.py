@@ -48,7 +48,7 @@ def predict(here: Situation) -> Prediction:
     batch = case.B if case.lengths else batch
     heads = case.Hq if case.score.alibi else heads
     size = batch * heads * case.Mq * _rounded(case.Mkv) * ELEMENT_BYTES[case.dtype]
-    return _scores.extra(case, size, "a padded copy of the mask")
+    return _scores.extra(here, case, size, "a padded copy of the mask")
 
 
 def experiment(here: Situation) -> Experiment:

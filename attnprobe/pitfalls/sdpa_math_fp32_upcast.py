@@ -16,25 +16,23 @@ allow reductions in 16 bits.
 
 from __future__ import annotations
 
+from attnprobe.core import cost, units
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls import _dispatch, _scores
+from attnprobe.pitfalls import _dispatch
 
 HABIT = "math-in-16-bits"
 
 
 def suspect(here: Situation) -> str | None:
-    """Who selects math for 16-bit inputs, and scores that weigh more than the inputs."""
-    case = here.case
+    """Who selects math for 16-bit inputs, and scores that weigh much more than what is asked for."""
+    case, scores = here.case, cost.score_bytes(here.case)
     if not here.calls("sdpa-math") or case.dtype not in _dispatch.HALF or here.has(HABIT):
         return None
-    old = (0,) < here.release("torch") < (2, 5)
-    if old or _scores.unfused(case).low < 2 * _scores.MATTERS:
+    if (0,) < here.release("torch") < (2, 5) or scores < 4 * cost.floor_bytes(case):
         return None
-    return (
-        f"sdpa-math raises {case.dtype} to float32: {_scores.unfused(case).because.split(',')[0]}"
-    )
+    return f"math raises {case.dtype} to float32: {units.size(scores)} for each matrix of scores"
 
 
 def predict(here: Situation) -> Prediction:

@@ -48,7 +48,7 @@ def predict(here: Situation) -> Prediction:
     """On a GPU the lesser kernel's factor, less what the padding computes for nothing."""
     case = here.case
     if not here.on_cuda:
-        return _scores.unfused(case.edit(Kv=case.K))
+        return _scores.unfused(here, case.edit(Kv=case.K))
     kept = (case.K + case.Kv) / (2 * case.K)
     because = (
         f"CUTLASS's kernel takes {SLOWER[0]:g} to {SLOWER[1]:g}x the time of flash for the same work "
