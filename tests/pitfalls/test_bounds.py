@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from attnprobe.pitfalls._blocks import spoilt
 from attnprobe.pitfalls._work import fastest_s, forward_flops
 from attnprobe.pitfalls.batch_variance_splitkv import _splits
 from attnprobe.pitfalls.fa_abi_mismatch import suspect as suspect_abi
+from tests.pitfalls import pairs
 from tests.unit.fake_machine import MACHINE, machine, with_packages
 
 
@@ -139,3 +141,12 @@ def test_a_library_that_was_loaded_all_the_same_is_not_missing() -> None:
     both = situation(case(), "xformers-default", environment=machine(libraries=(missing, loaded)))
     assert _machine.lacking(alone, "xformers").libraries == (missing,)
     assert _machine.lacking(both, "xformers").libraries == ()
+
+
+@pytest.mark.parametrize("file", sorted((pairs.FOLDER.parent / "machines").glob("*.py")))
+def test_a_sound_machine_raises_no_suspicion(file: Path) -> None:
+    """What is wrong with a machine is asked of the sound one as well."""
+    pair = pairs.load(file.stem.replace("_", "-"))
+    for device in pair.devices:
+        assert pair.suspected("has", device)
+        assert pair.suspected("healthy", device) == []
