@@ -1,20 +1,20 @@
 """xFormers' flash forward and CUTLASS backward do not go together for packed sequences.
 
 **What happens.** `... use different format of logsumexp` with `op=(flash.FwOp, cutlass.BwOp)` and a
-block-diagonal mask; or, without any `op`, no operator for the backward because `LSE is in packed
-format`, as soon as deterministic algorithms are asked for.
+block-diagonal mask; or, without any `op`, no operator for the backward as soon as deterministic
+algorithms are asked for, in a message that names flash operators alone.
 
 **Why.** Flash keeps the log-sum-exp of packed sequences in one row, CUTLASS in one padded row for
-each. In deterministic mode flash's backward is ruled out while its forward is still chosen, and no
-other backward reads its format.
+each. In deterministic mode flash's backward is ruled out while its forward is still chosen, and
+CUTLASS's, which is deterministic, cannot read its format. That reason is made and never printed:
+the dispatcher does not hand it on.
 
 **Experiment.** The mixed pair, or the deterministic mode, on the packed sequences; CUTLASS for both
 passes.
 
 **Remedy.** One family: `op=fmha.MemoryEfficientAttentionCutlassOp`.
 
-**Versions.** xFormers 0.0.28 and later; the deterministic case was derived from the source of
-0.0.35.
+**Versions.** xFormers 0.0.28 and later; both were seen with 0.0.35 on an H200.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def predict(here: Situation) -> Prediction:
         1,
         1,
         "flash packs the log-sum-exp of several sequences, CUTLASS pads it",
-        of="different format of logsumexp|LSE is in packed format",
+        of="different format of logsumexp|operator is non-deterministic",
     )
 
 

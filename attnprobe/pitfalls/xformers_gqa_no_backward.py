@@ -38,7 +38,7 @@ def predict(here: Situation) -> Prediction:
         1,
         1,
         "no backward operator of xFormers has SUPPORTS_BMGHK",
-        of="operator does not support BMGHK|No operator found",
+        of="operator does not support BMGHK",
     )
 
 
