@@ -1,0 +1,172 @@
+"""What `capture` sees of packages that people use: the number of calls, their shapes and masks.
+
+Every script trains or runs a tiny model with random weights and needs no network. Expected lines are
+those of `conftest.line`. A package that is missing skips its tests; the extra `thirdparty` brings all.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.thirdparty.conftest import Run, lines, require
+
+pytestmark = [pytest.mark.thirdparty, pytest.mark.slow]
+
+CAUSAL = "causal(align=top-left)"
+WINDOW = "sliding-window(left=7, right=0, align=top-left)"
+TEXT = "B2 H4 M24 K16 float32"
+GROUPED = "B2 H4/2 M24 K16 float32"
+IMAGE = "B2 H4 M17 K16 float32"
+AUDIO = "B2 H4 M40 K16 float32"
+CROSS = "B2 H4 M24x40 K16 float32"
+
+HUGGINGFACE = {
+    "gpt2": {
+        "sdpa": [f"6 sdpa: {TEXT} {CAUSAL} scale=0.25 dropout=0.1 mixed | causal flag"],
+        "eager": [
+            f"6 hand-written: {TEXT} {CAUSAL} scale=0.25 dropout=0.1 mixed dense-float "
+            "| causal float32"
+        ],
+    },
+    "llama": {
+        "sdpa": [f"6 sdpa: {GROUPED} {CAUSAL} scale=0.25 mixed | causal flag"],
+        "eager": [f"6 hand-written: {TEXT} {CAUSAL} scale=0.25 mixed dense-float | causal float32"],
+    },
+    "mistral": {
+        "sdpa": [f"6 sdpa: {TEXT} {WINDOW} scale=0.25 mixed dense-bool | window bool"],
+        "eager": [f"6 hand-written: {TEXT} {WINDOW} scale=0.25 mixed dense-float | window float32"],
+    },
+    "t5": {
+        "sdpa": [
+            f"6 sdpa: {TEXT} {CAUSAL} scale=1 bias[1,H,M,N]+grad dropout=0.1 mixed dense-float "
+            "| causal float32",
+            f"6 sdpa: {TEXT} scale=1 bias[1,H,M,N]+grad dropout=0.1 BMHK dense-float "
+            "| all-true float32",
+            f"6 sdpa: {TEXT} scale=1 dropout=0.1 mixed dense-float | all-true float32",
+        ],
+    },
+    "bert": {
+        "sdpa": [
+            f"6 sdpa: {TEXT} scale=0.25 lengths(padded) dropout=0.1 BMHK dense-bool "
+            "| key-padding bool keys 24,9"
+        ],
+        "eager": [
+            f"6 hand-written: {TEXT} scale=0.25 lengths(padded) dropout=0.1 BMHK dense-float "
+            "| key-padding float32 keys 24,9"
+        ],
+    },
+    "vit": {
+        "sdpa": [f"6 sdpa: {IMAGE} scale=0.25 BMHK"],
+        "eager": [f"6 hand-written: {IMAGE} scale=0.25 BMHK"],
+    },
+    "whisper": {
+        "sdpa": [
+            f"6 sdpa: {TEXT} {CAUSAL} scale=1 | causal flag",
+            f"6 sdpa: {CROSS} scale=1",
+            f"6 sdpa: {AUDIO} scale=1",
+        ],
+        "eager": [
+            f"6 hand-written: {TEXT} {CAUSAL} scale=1 dense-float | causal float32",
+            f"6 hand-written: {CROSS} scale=1",
+            f"6 hand-written: {AUDIO} scale=1",
+        ],
+    },
+}
+"""Six calls are two layers in three training steps. T5 does not scale, and neither does Whisper after
+it has scaled the queries; Llama's own code repeats key heads, SDPA is told of groups."""
+
+MODELS = [(model, way) for model, ways in HUGGINGFACE.items() for way in ways]
+
+
+@pytest.mark.parametrize(("model", "way"), MODELS)
+def test_transformers_calls_are_seen(model: str, way: str, run: Run):
+    """A model trained with this implementation of attention makes these calls and no others."""
+    require("transformers")
+    assert lines(run("huggingface.py", model, way)) == sorted(HUGGINGFACE[model][way])
+
+
+def test_masks_that_differ_at_one_place_are_told_apart(run: Run):
+    """T5's decoder attends itself and the encoder by one line of code with tensors of one shape."""
+    require("transformers")
+    found = lines(run("huggingface.py", "t5", "eager"))
+    assert [said.split(": ")[1] for said in found] == [
+        f"{TEXT} {CAUSAL} scale=1 bias[1,H,M,N]+grad dropout=0.1 mixed dense-float | causal float32",
+        f"{TEXT} scale=1 bias[1,H,M,N]+grad dropout=0.1 BMHK dense-float | all-true float32",
+        f"{TEXT} scale=1 dropout=0.1 mixed dense-float | all-true float32",
+    ]
+    assert sum(int(said.split()[0]) for said in found) == 18
+
+
+PREFILL = {"dynamic": "M10", "static": "M10x17"}
+
+
+@pytest.mark.parametrize("cache", PREFILL)
+def test_generation_with_a_cache_is_seen(cache: str, run: Run):
+    """Prompts padded on the left, then one token at a time: grouped heads are folded into queries."""
+    require("transformers")
+    seen = run("generate.py", cache)
+    decoding, prompt = lines(seen)
+    assert prompt == (
+        f"2 sdpa: B2 H4 {PREFILL[cache]} K16 float32 causal(align=bottom-right) scale=0.25 "
+        "lengths(padded) mixed dense-bool fwd | causal bool keys 10,6 left 0,4"
+    )
+    assert decoding.startswith("14 sdpa: B2 H2 M2x17 K16 float32 scale=0.25 lengths(padded)")
+    assert decoding.endswith("left 0,4")
+
+
+DECODER = "B4 H4 M33 K16 float32"
+
+
+@pytest.mark.parametrize("way", ["flash", "plain"])
+def test_the_decoder_of_x_transformers_is_seen(way: str, run: Run):
+    """Its enwik8 training, whose slow attention xformers issue 700 began with."""
+    require("x_transformers")
+    seen = run("xtransformers_enwik8.py", *(["flash"] if way == "flash" else []), compare=True)
+    assert seen.steps == 3
+    assert lines(seen) == (
+        [f"12 sdpa: {DECODER} {CAUSAL} mixed | causal flag"]
+        if way == "flash"
+        else [f"12 hand-written: {DECODER} {CAUSAL} scale=0.25 mixed dense-bool | causal bool"]
+    )
+
+
+@pytest.mark.parametrize("way", ["fused", "unfused"])
+def test_timm_s_vit_is_seen(way: str, run: Run):
+    """One projection for q, k and v; without the fused call the queries are scaled beforehand."""
+    require("timm")
+    seen = run("timm_vit.py", *(["unfused"] if way == "unfused" else []), compare=True)
+    assert lines(seen) == (
+        [f"6 sdpa: {IMAGE} packed-qkv"]
+        if way == "fused"
+        else [f"6 hand-written: {IMAGE} scale=1 BMHK"]
+    )
+
+
+ENCODER = "B3 H4 M20 K16 float32"
+
+
+def test_torch_s_encoder_is_seen_in_training(run: Run):
+    """Padding as nn.MultiheadAttention hands it on, a float mask per sequence, by layer."""
+    seen = run("encoder.py", "train", compare=True)
+    layer = f"mha: {ENCODER} lengths(padded) dropout=0.1 BMHK dense-float"
+    assert lines(seen) == [f"3 {layer} | key-padding float32 keys 20,11,4"] * 2
+
+
+def test_torch_s_encoder_is_seen_in_its_fast_path(run: Run):
+    """In evaluation padding is left out by nested tensors, and a causal mask stays a float tensor."""
+    assert lines(run("encoder.py", "eval", compare=True)) == [
+        f"2 encoder-fast-path: {ENCODER} lengths(packed) BMHK fwd"
+    ]
+    assert lines(run("encoder.py", "eval-causal", compare=True)) == [
+        f"2 encoder-fast-path: {ENCODER} {CAUSAL} BMHK dense-float fwd | causal float32"
+    ]
+
+
+@pytest.mark.parametrize("way", ["matmul", "einsum"])
+def test_attention_written_by_hand_is_seen(way: str, run: Run):
+    """Two products with a softmax between them, by `@` or by einsum."""
+    seen = run("nanogpt.py", way, compare=True)
+    assert lines(seen) == [
+        f"6 hand-written: B2 H4 M32 K16 float32 {CAUSAL} scale=0.25 dropout=0.1 packed-qkv "
+        "dense-bool | causal bool"
+    ]
