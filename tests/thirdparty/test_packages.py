@@ -75,6 +75,17 @@ HUGGINGFACE = {
 """Six calls are two layers in three training steps. T5 does not scale, and neither does Whisper after
 it has scaled the queries; Llama's own code repeats key heads, SDPA is told of groups."""
 
+FLEX = {
+    "llama": [f"2 flex: {GROUPED} {CAUSAL} scale=0.25 mixed fwd | causal BlockMask"],
+    "mistral": [f"2 flex: {GROUPED} {WINDOW} scale=0.25 mixed fwd | window BlockMask"],
+    "whisper": [
+        f"2 flex: {TEXT} {CAUSAL} scale=1 fwd | causal BlockMask",
+        f"2 flex: {CROSS} scale=1 fwd",
+        f"2 flex: {AUDIO} scale=1 fwd",
+    ],
+}
+"""A forward pass: flex_attention has no backward on a CPU. The other models do not offer it."""
+
 MODELS = [(model, way) for model, ways in HUGGINGFACE.items() for way in ways]
 
 
@@ -83,6 +94,20 @@ def test_transformers_calls_are_seen(model: str, way: str, run: Run):
     """A model trained with this implementation of attention makes these calls and no others."""
     require("transformers")
     assert lines(run("huggingface.py", model, way)) == sorted(HUGGINGFACE[model][way])
+
+
+@pytest.mark.parametrize("model", FLEX)
+def test_flex_attention_is_seen(model: str, run: Run):
+    """A BlockMask is the mask that its function says."""
+    require("transformers")
+    assert lines(run("huggingface.py", model, "flex", seconds=600)) == sorted(FLEX[model])
+
+
+def test_a_compiled_model_is_seen(run: Run):
+    """Inside torch.compile the calls, their shapes and their flags are those of the model as written."""
+    require("transformers")
+    found = lines(run("huggingface.py", "gpt2", "sdpa", "compiled", seconds=600))
+    assert found == HUGGINGFACE["gpt2"]["sdpa"]
 
 
 def test_masks_that_differ_at_one_place_are_told_apart(run: Run):
@@ -169,4 +194,13 @@ def test_attention_written_by_hand_is_seen(way: str, run: Run):
     assert lines(seen) == [
         f"6 hand-written: B2 H4 M32 K16 float32 {CAUSAL} scale=0.25 dropout=0.1 packed-qkv "
         "dense-bool | causal bool"
+    ]
+
+
+def test_attention_written_by_hand_is_seen_when_compiled(run: Run):
+    """Its products and softmax are found in the graph; what the mask holds is known to the graph alone."""
+    seen = run("nanogpt.py", "compiled", seconds=600)
+    assert [found.compiled for found in seen.calls] == [True]
+    assert [said.split(" | ")[0] for said in lines(seen)] == [
+        "6 hand-written: B2 H4 M32 K16 float32 scale=0.25 dropout=0.1 BMHK"
     ]
