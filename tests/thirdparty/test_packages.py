@@ -198,7 +198,7 @@ def test_attention_written_by_hand_is_seen(way: str, run: Run):
 
 
 def test_attention_written_by_hand_is_seen_when_compiled(run: Run):
-    """Its products and softmax are found in the graph; what the mask holds is known to the graph alone."""
+    """Its products and softmax are found in the graph; what its mask holds, the graph alone knows."""
     seen = run("nanogpt.py", "compiled", seconds=600)
     assert [found.compiled for found in seen.calls] == [True]
     assert [said.split(" | ")[0] for said in lines(seen)] == [
