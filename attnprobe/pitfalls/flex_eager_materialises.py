@@ -23,8 +23,9 @@ from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls import _scores
 
-MATRICES = (2, 4)
-"""Alive at once. 406 MiB at H8 M2048 on a CPU are three of 128 MiB and 22 MiB."""
+MATRICES = {"fwd": (2, 4), "bwd": (4, 7), "fwd+bwd": (4, 7)}
+"""Alive at once. At H8 M2048 three of 128 MiB in a forward on a CPU (406 MiB), six and a half with a
+backward on an H200 (849 MiB)."""
 FUSED = 2.5
 """Memory of the compiled kernel over outputs and gradients, at most; 17 for 16 MiB on an H200."""
 WORKSPACE = 2**24
@@ -41,7 +42,7 @@ def suspect(here: Situation) -> str | None:
 
 def predict(here: Situation) -> Prediction:
     """Float32 matrices of scores over what the compiled kernel takes."""
-    case, (few, many) = here.case, MATRICES
+    case, (few, many) = here.case, MATRICES[here.case.passes]
     scores, floor = cost.score_bytes(case), cost.floor_bytes(case)
     compiled = FUSED * floor + (0 if here.on_cuda else WORKSPACE)
     return Prediction(

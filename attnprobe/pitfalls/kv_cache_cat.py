@@ -12,7 +12,8 @@ behind a copy of the last token alone.
 **Remedy.** A cache with room for the longest text, the token written into its slot, and a slice of it
 attended.
 
-**Versions.** All: this is code around the call.
+**Versions.** All: this is code around the call. A past that is itself a slice costs more: on an H200 12
+times the call at 131,072 keys, since `cat` copies such parts at 0.6 TB/s.
 """
 
 from __future__ import annotations

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from attnprobe import pitfalls
+from attnprobe import masks, pitfalls
 from attnprobe.core.case import Case, Lengths
 from attnprobe.core.diagnosis import Subject
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls import _dispatch, _grid
 from tests.unit.fake_machine import MACHINE, machine
+
+CAUSAL = masks.parse("causal(align=top-left)")
 
 
 def here(backend: str = "sdpa-default", habits: tuple[str, ...] = (), **changes: Any) -> Situation:
@@ -44,11 +46,32 @@ def test_sequences_that_are_no_multiple_of_a_tile_begin_one_each() -> None:
     assert _grid.blocks(here(B=3, Mq=129, Mkv=129, lengths=lengths, **heads(2))) == 8
 
 
-def test_few_blocks_are_expected_to_cost_what_waves_say() -> None:
-    """32 blocks are one wave of 132 SMs, sixteen times as many are four: 0.8 * 16 / 4 at least."""
-    rule = pitfalls.load("low-bh-parallelism")
-    expected = rule.predict(here())
-    assert (expected.low, expected.high) == pytest.approx((3.2, 8))
+def test_few_blocks_are_expected_to_cost_what_a_schedule_says() -> None:
+    """32 blocks are one round of 132 SMs, sixteen times as many four, or two with two on an SM."""
+    assert _grid.starvation(here(), 16) == pytest.approx((16 / 4, 16 / 2))
+    expected = pitfalls.load("low-bh-parallelism").predict(here())
+    assert (expected.low, expected.high) == pytest.approx((0.95 * 4, 8))
+
+
+def test_the_long_blocks_of_a_causal_mask_end_late() -> None:
+    """As measured on an H200: 1.07 times without a mask, 1.48 times with it, in float32."""
+    call = {"B": 2, "Mq": 2048, "Mkv": 2048, "K": 64, "Kv": 64, "dtype": "float32", **heads(8)}
+    low, high = _grid.starvation(here("xformers-cutlass", mask=CAUSAL, **call), 8)
+    assert low < 1.48 < high
+    assert low > 1.2
+    assert _grid.starvation(here("xformers-cutlass", **call), 8)[0] == pytest.approx(1, abs=0.01)
+
+
+def test_a_mask_that_is_a_tensor_leaves_no_key_out() -> None:
+    """No kernel knows what it says."""
+    call = {"B": 2, "Mq": 2048, "Mkv": 2048, "mask": CAUSAL, **heads(8)}
+    dense = here("sdpa-mem-efficient", mask_form="dense-float", **call)
+    assert _grid.starvation(dense, 8)[0] < 1.05 < _grid.starvation(here(**call), 8)[0]
+
+
+def test_a_large_grid_is_not_scheduled_at_all() -> None:
+    """131,072 queries of 32 heads would be 32,768 blocks to count for every suspicion."""
+    assert _grid.starvation(here(Mq=131072, Mkv=131072, **heads(32)), 2) == (1, 1)
 
 
 @pytest.mark.parametrize("n", [4, 32])
