@@ -23,6 +23,8 @@ from attnprobe.diagnosis.situation import Situation
 HABIT = "run-twice"
 BLOCK = 128
 """Keys of a thread block of the backward, at most: `kBlockN` of flash_bwd_launch_template.h."""
+ROUNDING = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
+RUNS, CANCEL = 9, 16
 
 
 def suspect(here: Situation) -> str | None:
@@ -49,9 +51,15 @@ def _flash(here: Situation) -> bool:
 
 
 def predict(here: Situation) -> Prediction:
-    """Float32 sums in another order differ by some ulp; rounded to 16 bits one in thousands shows it."""
-    why = "float32 sums in another order, seen after rounding to 16 bits: one element in 10,000 or more"
-    return Prediction("value", 1e-4, 1, why, "share of dq that differs")
+    """A float32 sum in another order moves by an ulp or more, 2^-24 of it; so often a rounding flips.
+
+    At most by one for each block of keys in each of nine runs, and sixteen times that where the terms
+    cancel.
+    """
+    flips = 2.0**-24 / ROUNDING[here.case.dtype]
+    most = flips * RUNS * CANCEL * -(-here.case.Mkv // BLOCK)
+    why = f"an ulp of float32 flips one rounding to {here.case.dtype} in {1 / flips:,.0f}"
+    return Prediction("value", flips, min(1.0, most), why, "share of dq that differs")
 
 
 def experiment(here: Situation) -> Experiment:
