@@ -103,6 +103,14 @@ class Answers:
         return next((words(o) for o in self.outcomes.values() if not isinstance(o, Measured)), "")
 
     @property
+    def does_not_fit(self) -> bool:
+        """Whether it ran out of memory, or needs more than there is."""
+        return any(
+            isinstance(o, OutOfMemory) or (isinstance(o, Refused) and o.by == "memory")
+            for o in self.outcomes.values()
+        )
+
+    @property
     def wrong(self) -> str:
         """What is wrong with its numbers, the explanation where there is one; empty when nothing is."""
         if self.parity is None or self.parity.verdict != "fail":

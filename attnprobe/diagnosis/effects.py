@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from attnprobe.core import units
 from attnprobe.core.diagnosis import Effect, Prediction, Quantity
 from attnprobe.core.outcome import Measured, Refused
 from attnprobe.core.timing import Duration, Ratio
@@ -70,6 +71,9 @@ def quotient(there: Duration, here: Duration) -> Found:
 
 def _memory(treatment: Answers, control: Answers) -> Found:
     there, here = treatment.peak, control.peak
+    if treatment.does_not_fit and here is not None:
+        said = f"it does not fit into the memory here; the control takes {units.size(here)}"
+        return Effect(math.inf, math.inf, math.inf, None, here, said)
     if there is None or here is None:
         return _untimed(treatment, control, lambda side: side.peak is None)
     if here <= 0:

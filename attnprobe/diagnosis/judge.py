@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from attnprobe.core import units
@@ -82,6 +83,8 @@ def _decide(prediction: Prediction, seen: Effect) -> tuple[Verdict, str]:
         inside = prediction.low <= seen.median <= prediction.high
         said = f"{prediction.of} is {seen.median:.3g}, predicted {span(prediction)}"
         return ("confirmed" if inside else "refuted"), said
+    if math.isinf(seen.low):
+        return "confirmed", seen.words
     if seen.low >= prediction.low:
         more = " (more than predicted)" if seen.low > prediction.high else ""
         return "confirmed", f"{times(seen)}, predicted {span(prediction)}{more}"

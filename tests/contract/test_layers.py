@@ -13,8 +13,11 @@ PACKAGE = Path(__file__).parents[2] / "attnprobe"
 
 SHARED = {"errors", "core", "masks"}
 CHILD = SHARED | {"device", "worker"}
-HOST_BASE = {*SHARED, "", "worker", "device.backends", "device.laboratory", "device.modules"}
-"""What host layers may all use. The __init__ of the three folders only lists names."""
+LISTS = {"device.backends", "device.habits", "device.laboratory", "device.modules"}
+"""The __init__ of these folders only lists names."""
+
+HOST_BASE = {*SHARED, *LISTS, "", "worker"}
+"""What host layers may all use."""
 
 LAYERS: dict[str, set[str]] = {
     "": set(),
@@ -35,7 +38,9 @@ LAYERS: dict[str, set[str]] = {
     "info": {*HOST_BASE, "probe", "remedies"},
     "known_bugs": SHARED,
     "compare": SHARED,
-    "report": {*HOST_BASE, "compare", "known_bugs"},
+    "pitfalls": {*SHARED, "", "diagnosis.rule", "diagnosis.situation", "remedies"},
+    "diagnosis": {*HOST_BASE, "pitfalls", "profiling.duration", "survey", "workload"},
+    "report": {*HOST_BASE, "compare", "diagnosis", "known_bugs"},
     "crew": {*HOST_BASE, "probe"},
     "minimise": SHARED,
     "repro": {*SHARED, "report", "known_bugs", "device.lowering.band"},

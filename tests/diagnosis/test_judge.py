@@ -114,6 +114,15 @@ def test_an_arm_without_a_number_leaves_it_open(there: Outcome, words: str) -> N
     assert words in reason
 
 
+def test_what_does_not_fit_takes_more_memory() -> None:
+    """No number can be had of it, and none is needed: the control runs beside it."""
+    suspicion = replace(SUSPICION, prediction=Prediction("memory", 2, 4, "a model"))
+    for there in (OutOfMemory("forward", "CUDA"), Refused("memory", ("80 GiB of 60",))):
+        found = judge(suspicion, records((timing(THERE), there), (timing(HERE), timed(1.0))))
+        assert found.verdict == "confirmed"
+        assert "does not fit" in found.reason
+
+
 def test_a_finding_says_what_its_fix_saves_in_a_step() -> None:
     """Ten calls a step, two milliseconds each, and the memory of one."""
     found = judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from attnprobe import diagnosis
@@ -129,6 +130,8 @@ def _brief(finding: Finding) -> str:
             return "wrong result"
         case "refused":
             return "does not run"
+        case "memory" if math.isinf(effect.low):
+            return "does not fit"
         case "time" | "wall" | "time-per-sequence" | "memory" | "first-call":
             return f"{units.factor(effect.median)} {prediction.quantity}"
         case "kernel":
@@ -191,6 +194,8 @@ def evidence(finding: Finding) -> str:
     if prediction is None or effect is None:
         return finding.reason
     said = f"Predicted {predicted(finding)}"
+    if math.isinf(effect.low):
+        return f"{said}; seen: {effect.words}"
     match prediction.quantity:
         case "time" | "wall" | "time-per-sequence" | "first-call":
             numbers = _arrow(effect.treatment, effect.control, units.seconds)
