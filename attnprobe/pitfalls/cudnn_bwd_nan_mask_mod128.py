@@ -12,8 +12,9 @@ right.
 
 **Remedy.** Switch cuDNN's attention off, or pad the keys to a multiple of 128 and mask what was added.
 
-**Versions.** Reported for torch 2.11 to 2.13 with cuDNN as the first choice on compute capability 9;
-closed since, first release without it not known, so that the experiment decides and not the version.
+**Versions.** Seen with torch 2.11 and cuDNN 9.19 on an H200; reported for torch 2.11 to 2.13 with
+cuDNN as the first choice on compute capability 9; closed since, first release without it not known, so
+that the experiment decides and not the version.
 """
 
 from __future__ import annotations

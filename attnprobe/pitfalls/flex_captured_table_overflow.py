@@ -11,8 +11,8 @@ a mask_mod, and the product wraps.
 **Remedy.** Say the mask without a table: document numbers of one dimension, arithmetic on q and k.
 Where a table it must be, `flat[q.long() * Mkv + k]`.
 
-**Versions.** Reported for FlexAttention on CUDA in 2026; which release of inductor is right was not
-known.
+**Versions.** Reported for FlexAttention on CUDA in 2026, seen with torch 2.11 on an H200; which
+release of inductor is right was not known.
 """
 
 from __future__ import annotations

@@ -1,18 +1,20 @@
-"""A learned bias over frozen q, k and v loses the CUDA context in the backward.
+"""A learned bias over frozen q, k and v fails in the backward, or takes the CUDA context with it.
 
-**What happens.** An illegal memory access in the backward, only on CUDA and only where nothing but the
-bias is trained (adapters over a frozen backbone). Every later call of the process fails too.
+**What happens.** Only on CUDA, and only where nothing but the bias is trained (adapters over a frozen
+backbone): an illegal memory access, after which every later call of the process fails, or, with more
+than one head, "LSE is not correctly aligned".
 
 **Why.** The forward keeps the log-sum-exp if q, k or v want gradients; nobody looks at the bias. The
-backward of the memory-efficient kernel then reads a null pointer. xFormers asks the same question of
-q, k and v alone, and its output carries no graph.
+backward of the memory-efficient kernel then gets an empty tensor, whose strides happen to pass its
+checks with one head. xFormers asks the same question of q, k and v alone, and its output carries no
+graph.
 
 **Experiment.** The call against the same whose q wants a gradient as well.
 
 **Remedy.** `q.requires_grad_()`, and drop that gradient; or the math kernel.
 
-**Versions.** Reported for torch 2.6, seen with 2.11 on an H200; a fix is dated June 2026. xFormers
-0.0.35.
+**Versions.** Reported for torch 2.6, both faces seen with 2.11 on an H200; a fix is dated June 2026.
+xFormers 0.0.35.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
 
 TAKES = ("sdpa-default", "sdpa-mem-efficient", "xformers-default", "xformers-cutlass")
-SAID = "illegal memory access|CUDA error|process died|does not require grad"
+SAID = "illegal memory access|CUDA error|process died|LSE is not correctly|does not require grad"
 
 
 def suspect(here: Situation) -> str | None:

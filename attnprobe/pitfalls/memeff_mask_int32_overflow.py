@@ -9,7 +9,8 @@ numbers, no error. In training an illegal address near 50,000 x 50,000.
 
 **Remedy.** Those chunks; or no tensor: `is_causal`, or a BlockMask of flex_attention.
 
-**Versions.** torch 2.9 to nightlies of 2.14, sm80 and newer; open when this was written.
+**Versions.** torch 2.9 to nightlies of 2.14, sm80 and newer; seen with 2.11 on an H200; open when this
+was written.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ take the call but for the flag. SDPA takes the math kernel and repeats the heads
 **Remedy.** Repeat the heads where the choice is math; where the mask is padding alone, pack the
 sequences.
 
-**Versions.** torch 2.5 to 2.13; a change of July 2026 teaches the memory-efficient kernel.
+**Versions.** torch 2.5 to 2.13, seen with 2.11; a change of July 2026 teaches the memory-efficient
+kernel.
 """
 
 from __future__ import annotations
