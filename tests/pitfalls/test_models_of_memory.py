@@ -1,4 +1,4 @@
-"""The models that predictions are computed from, held against counts and against what was measured."""
+"""Models of memory, of skipped tiles and of kernels that are taken, held against counts and measurements."""
 
 from __future__ import annotations
 
