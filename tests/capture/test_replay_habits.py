@@ -19,6 +19,7 @@ FOLDED = replace(
 LEAST = mask("mixed", "float32", forbidding=(-3.4028234663852886e38,) * 2, empty_rows=5)
 PREFIX = mask("prefix", shape=(1024, 1024))
 OBJECT = mask("causal", "CausalBias", mask=causal("bottom-right"), shape=(1024, 1024))
+PADDING = mask("key-padding", "bool", broadcast="B,H,M,N", lengths=(9, 5))
 WIDE = tensor((2, 64, 8, 64), dtype="float32")
 MIXED = replace(call(api="xformers", layout="BMHK"), q=WIDE, k=WIDE)
 
@@ -44,6 +45,9 @@ MIXED = replace(call(api="xformers", layout="BMHK"), q=WIDE, k=WIDE)
         (call(api="mha", is_causal=True, mask=replace(PREFIX, kind="causal")), ()),
         (replace(call(mask=OBJECT), q=tensor((8, 12, 1, 64))), ("stale-causal-bias",)),
         (call(mask=OBJECT), ()),
+        (call(mask=PADDING), ("key-mask-expanded",)),
+        (call(mask=replace(PADDING, broadcast="B,1,1,N")), ()),
+        (call(mask=replace(PADDING, kind="causal")), ()),
         (MIXED, ("rope-in-float32",)),
         (replace(MIXED, api="sdpa"), ()),
     ],

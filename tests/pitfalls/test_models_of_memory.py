@@ -1,4 +1,4 @@
-"""Models of memory, of skipped tiles and of kernels that are taken, held against counts and measurements."""
+"""Models of memory, of skipped tiles and of kernels, held against counts and measurements."""
 
 from __future__ import annotations
 

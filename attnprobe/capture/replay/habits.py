@@ -43,6 +43,13 @@ def _finite(call: Call) -> bool:
     return all(value in _LEAST_FINITE.values() for value in mask.forbidding)
 
 
+def _copied_padding(call: Call) -> bool:
+    """Heads and queries of a padding mask, all alike and each with memory of its own."""
+    mask, heads = call.mask, call.q.shape[1] if len(call.q.shape) == 4 else 1
+    copied = mask is not None and mask.kind == "key-padding" and mask.broadcast == "B,H,M,N"
+    return call.api == "sdpa" and copied and heads > 1
+
+
 def _float32_heads(call: Call) -> bool:
     wide = (call.q.dtype, call.k.dtype)
     return call.api == "xformers" and "float32" in wide and call.v.dtype in _SIXTEEN_BITS
@@ -74,6 +81,7 @@ _SHOWS: dict[str, Callable[[Call], bool]] = {
     "dropout-in-eval": _in_eval,
     "heads-broadcast": _broadcast,
     "heads-folded": _folded,
+    "key-mask-expanded": _copied_padding,
     "mask-beside-flag": _beside_flag,
     "mask-of-finfo-min": _finite,
     "mha-causal-hint": _hint,
