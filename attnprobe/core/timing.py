@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from attnprobe.core.case import Pass
 from attnprobe.core.conditions import Conditions
 
 Bound = Literal["matmul", "memory"]
@@ -95,6 +96,10 @@ class Versus:
     withheld: tuple[str, ...] = ()
     conditions: Conditions | None = None
 
+    def of(self, passes: Pass) -> Ratio | None:
+        """The ratio of what a case runs."""
+        return {"fwd": self.fwd, "bwd": self.bwd, "fwd+bwd": self.fwd_bwd}[passes]
+
     def without_ratios(self, reason: str) -> Versus:
         """The same record with every ratio taken back, and why."""
         lost = [name for name in ("fwd", "bwd", "fwd_bwd") if getattr(self, name) is not None]
@@ -180,6 +185,10 @@ class Timing:
     conditions: Conditions | None = None
     turns: tuple[Turn, ...] = ()
     turns_of: str = ""
+
+    def of(self, passes: Pass) -> Duration | None:
+        """The duration of what a case runs."""
+        return {"fwd": self.fwd_s, "bwd": self.bwd_s, "fwd+bwd": self.fwd_bwd_s}[passes]
 
     def without_times(self, reason: str) -> Timing:
         """The same record with every time taken back, and why.

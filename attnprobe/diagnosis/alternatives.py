@@ -9,10 +9,9 @@ from attnprobe.core.case import Case
 from attnprobe.core.diagnosis import Arm, Best, Effect, Passed, Subject
 from attnprobe.core.outcome import Measured
 from attnprobe.core.report import Report
-from attnprobe.core.timing import Ratio
 from attnprobe.core.trial import Record, Trial
 from attnprobe.device import backends, habits
-from attnprobe.diagnosis.answers import Answers, answers, words
+from attnprobe.diagnosis.answers import Answers, answers, in_turns, words
 from attnprobe.diagnosis.effects import quotient
 from attnprobe.diagnosis.questions import sampling, timing
 
@@ -173,17 +172,8 @@ def _speedup(now: Answers, found: Answers, records: Mapping[str, Record]) -> Eff
     """Now over best: from common rounds where there were any."""
     if now.arm == found.arm or now.duration is None or found.duration is None:
         return None
-    case = found.arm.case
-    ours = (case, now.arm.backend, "compare", found.arm.backend)
-    for record in records.values():
-        trial, outcome = record.trial, record.outcome
-        if (trial.case, trial.backend, trial.question, trial.rival) != ours:
-            continue
-        versus = outcome.versus if isinstance(outcome, Measured) else None
-        ratio: Ratio | None = None
-        if versus is not None:
-            ratio = {"fwd": versus.fwd, "bwd": versus.bwd, "fwd+bwd": versus.fwd_bwd}[case.passes]
-        if ratio is not None:
-            return Effect(ratio.low, ratio.median, ratio.high)
+    ratio = in_turns(now.arm, found.arm, records)
+    if ratio is not None:
+        return Effect(ratio.low, ratio.median, ratio.high)
     between = quotient(now.duration, found.duration)
     return between if isinstance(between, Effect) else None

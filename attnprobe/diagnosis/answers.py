@@ -16,7 +16,7 @@ from attnprobe.core.outcome import (
     TimedOut,
 )
 from attnprobe.core.parity import Parity
-from attnprobe.core.timing import Duration, Timing
+from attnprobe.core.timing import Duration, Ratio, Timing
 from attnprobe.core.trial import Record
 
 OF_AN_ARM = ("time", "check", "verdict", "fits", "demonstrate")
@@ -55,14 +55,7 @@ class Answers:
     @property
     def duration(self) -> Duration | None:
         """Time per call of the case's passes; on a GPU that of the GPU."""
-        if self.timing is None:
-            return None
-        by_pass = {
-            "fwd": self.timing.fwd_s,
-            "bwd": self.timing.bwd_s,
-            "fwd+bwd": self.timing.fwd_bwd_s,
-        }
-        return by_pass[self.arm.case.passes]
+        return self.timing.of(self.arm.case.passes) if self.timing else None
 
     @property
     def launch_s(self) -> float | None:
@@ -122,6 +115,21 @@ class Answers:
 def answers(arm: Arm, records: Mapping[str, Record]) -> Answers:
     """What the session heard of an arm, however its time was sampled."""
     return Answers(arm, {r.trial.question: r.outcome for r in _of(arm, records.values())})
+
+
+def in_turns(one: Arm, other: Arm, records: Mapping[str, Record]) -> Ratio | None:
+    """Time of one arm over that of another of the same case, from common rounds."""
+    for record in records.values():
+        trial, outcome = record.trial, record.outcome
+        asked = (trial.question, trial.backend, trial.rival)
+        if (
+            asked == ("compare", one.backend, other.backend)
+            and trial.case == one.case == other.case
+        ):
+            versus = outcome.versus if isinstance(outcome, Measured) else None
+            if versus is not None:
+                return versus.of(trial.case.passes)
+    return None
 
 
 def _of(arm: Arm, records: Iterable[Record]) -> Iterator[Record]:

@@ -17,11 +17,9 @@ from attnprobe.core.diagnosis import (
     Suspicion,
     Verdict,
 )
-from attnprobe.core.outcome import Measured
 from attnprobe.core.report import Report
-from attnprobe.core.timing import Ratio
 from attnprobe.core.trial import Record
-from attnprobe.diagnosis.answers import Answers, answers
+from attnprobe.diagnosis.answers import Answers, answers, in_turns
 from attnprobe.diagnosis.effects import effect
 
 TIMES = ("time", "wall", "time-per-sequence")
@@ -57,7 +55,7 @@ def judge(suspicion: Suspicion, records: Mapping[str, Record]) -> Finding:
     ids = _ids(experiment, records)
     if not treatment.outcomes and not control.outcomes:
         return Finding(suspicion, "would_test", UNRUN)
-    seen = effect(prediction, treatment, control, _in_turns(experiment, records))
+    seen = effect(prediction, treatment, control, in_turns(treatment.arm, control.arm, records))
     if isinstance(seen, str):
         return Finding(suspicion, "inconclusive", seen, trials=ids)
     verdict, reason = _decide(prediction, seen)
@@ -105,21 +103,6 @@ def span(prediction: Prediction) -> str:
     if prediction.low == prediction.high:
         return f"{prediction.low:.3g}{unit}"
     return f"{prediction.low:.3g}-{prediction.high:.3g}{unit}"
-
-
-def _in_turns(experiment: Experiment, records: Mapping[str, Record]) -> Ratio | None:
-    """Treatment over control from common rounds."""
-    treatment, control = experiment.treatment, experiment.control
-    for record in records.values():
-        trial, outcome = record.trial, record.outcome
-        if (trial.question, trial.rival) != ("compare", control.backend):
-            continue
-        if trial.backend == treatment.backend and trial.case == treatment.case == control.case:
-            versus = outcome.versus if isinstance(outcome, Measured) else None
-            if versus is not None:
-                by_pass = {"fwd": versus.fwd, "bwd": versus.bwd, "fwd+bwd": versus.fwd_bwd}
-                return by_pass[trial.case.passes]
-    return None
 
 
 def _ids(experiment: Experiment, records: Mapping[str, Record]) -> tuple[str, ...]:
