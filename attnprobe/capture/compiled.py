@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attnprobe.capture.watch import Watch
 
 MODULES = ("torch._dynamo.output_graph",)
+WHAT = "calls in compiled regions"
 
 
 def install(module: ModuleType, watch: Watch) -> None:

@@ -8,7 +8,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from attnprobe.capture import targets
+from attnprobe.capture import processes, targets
 from attnprobe.capture.imports import Action, AfterImport
 from attnprobe.capture.recorder import Recorder
 
@@ -59,16 +59,18 @@ class Installation:
         for hook in map(importlib.import_module, (*_BESIDE, *names)):
             for module in hook.MODULES:
                 hooks.setdefault(module, []).append(hook)
-        return {module: self._action(wanted) for module, wanted in hooks.items()}
+        found = {module: self._action(wanted) for module, wanted in hooks.items()}
+        return found | dict.fromkeys(processes.MODULES, self._install_processes)
+
+    def _install_processes(self, module: ModuleType) -> None:
+        processes.install(module, self._recorder)
 
     def _action(self, hooks: list[Any]) -> Action:
         def act(module: ModuleType) -> None:
             if module.__name__ == "torch":
                 self._torch_is_there()
             for hook in hooks:
-                if (
-                    self._watch is None
-                ):  # a part of torch, while torch itself is still being imported
+                if self._watch is None:  # a part of torch, and torch is still being imported
                     self._waiting.append((hook, module))
                 else:
                     self._install(hook, module)
@@ -86,4 +88,5 @@ class Installation:
         try:
             hook.install(module, self._watch)
         except Exception as error:  # noqa: BLE001 - the script's import must succeed
-            self._recorder.gap(f"{hook.__name__.rpartition('.')[2]} calls", error)
+            name = hook.__name__.rpartition(".")[2]
+            self._recorder.gap(getattr(hook, "WHAT", f"calls of {name}"), error)

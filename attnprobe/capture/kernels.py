@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from attnprobe.capture.watch import Watch
 
 MODULES = ("torch",)
+WHAT = "which backend ran"
 
 _KEYS = ("CPU", "CUDA", "NestedTensorCPU", "NestedTensorCUDA")
 

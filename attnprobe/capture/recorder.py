@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ _MOST_TALLIES = 2000
 
 class Stop(SystemExit):
     """`--stop-after` is reached: the script ends as if it had called `sys.exit(0)`."""
+
+
+def _nothing() -> None: ...
 
 
 class _Thread(threading.local):
@@ -69,7 +73,8 @@ class Recorder:
         self._stepped: Counter[int] = Counter()
         self._all_steps = 0
         self._thread = _Thread()
-        os.register_at_fork(after_in_child=self._forked)
+        forked = weakref.WeakMethod(self._forked)  # what is registered stays for ever
+        os.register_at_fork(after_in_child=lambda: (forked() or _nothing)())
 
     def _forked(self) -> None:
         """DataLoader workers and the like: what they do is no step of the script."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from attnprobe.capture.watch import Watch
 
 MODULES = ("torch.optim.optimizer",)
+WHAT = "optimizer steps"
 
 
 def install(module: ModuleType, watch: Watch) -> None:

@@ -105,8 +105,10 @@ class Watch:
         holders = [(owner, name)]
         holders += [held for held in self._bound.get(id(original), []) if held[0] is not owner]
         for holder, key in holders:
+            own = key in vars(holder)  # what was inherited is inherited again
             setattr(holder, key, wrapper)
-            self.undoing(functools.partial(setattr, holder, key, original))
+            back = functools.partial(setattr, holder, key, original)
+            self.undoing(back if own else functools.partial(delattr, holder, key))
 
     def before(self, owner: Any, name: str, action: Callable[[], None]) -> None:
         """Does something before every call of a function."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from attnprobe.capture.load import load
 from tests.capture.scripts import ENVIRONMENT, ROOT, bootstrapped, commanded, plain, write
 
 TRAINING = """
@@ -282,3 +283,48 @@ def test_it_takes_no_time_to_start() -> None:
     code += "print(t.process_time() - a)"
     took = [float(plain(ROOT, "-c", code).stdout) for _ in range(2)]
     assert min(took) < 0.3
+
+
+def test_processes_without_hooks_are_a_gap(tmp_path: Path):
+    """A Python that the script starts, by itself or through multiprocessing; other commands are none."""
+    text = """
+    import multiprocessing, subprocess, sys
+    if __name__ == "__main__":
+        subprocess.run([sys.executable, "-c", "pass"])
+        subprocess.run(["true"])
+        process = multiprocessing.get_context("spawn").Process(target=print, args=("child",))
+        process.start(); process.join()
+    """
+    captured = bootstrapped(tmp_path, text)
+    assert captured.out == "child\n"
+    (gap,) = captured.capture.gaps
+    assert (gap.what, gap.times) == ("calls in Python processes that the script started", 2)
+
+
+def test_ranks_write_files_of_their_own(tmp_path: Path):
+    """Two ranks of DistributedDataParallel under torchrun; the table is told by the first alone."""
+    text = """
+    import torch, torch.distributed as dist, torch.nn as nn
+    from torch.nn.parallel import DistributedDataParallel
+    dist.init_process_group("gloo")
+    torch.manual_seed(dist.get_rank())
+    layer = nn.MultiheadAttention(16, 2, batch_first=True)
+    model = DistributedDataParallel(layer)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        x = torch.randn(2, 8, 16)
+        model(x, x, x, need_weights=False)[0].sum().backward()
+        optimizer.step()
+    dist.destroy_process_group()
+    """
+    write(tmp_path, text)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ours = ["-m", "attnprobe", "capture", "-o", "run.json", "--", "script.py"]
+    done = plain(tmp_path, *launcher, "--no-python", sys.executable, *ours)
+    assert done.returncode == 0, done.stderr
+    for rank in (0, 1):
+        capture = load(tmp_path / f"run.rank{rank}.json")
+        (call,) = capture.calls
+        assert (capture.rank, capture.world_size, capture.steps) == (rank, 2, 3)
+        assert (call.api, call.count, call.backward) == ("mha", 3, 3)
+    assert done.stderr.count("Attention in script.py") == 1
