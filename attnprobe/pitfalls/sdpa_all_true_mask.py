@@ -20,7 +20,7 @@ from __future__ import annotations
 from attnprobe.core.diagnosis import Experiment, Prediction
 from attnprobe.diagnosis.rule import Pitfall
 from attnprobe.diagnosis.situation import Situation
-from attnprobe.pitfalls import _skipping
+from attnprobe.pitfalls import _dispatch, _skipping
 
 TAKE_BOTH = ("sdpa-default", "sdpa-cudnn", "sdpa-mem-efficient")
 
@@ -46,11 +46,14 @@ def predict(here: Situation) -> Prediction:
     if not here.on_cuda:
         return Prediction("time", 1.05, 1.6, "seen: 1.1 to 1.4x on CPUs (torch 2.13)")
     narrow = min(1.0, 64 / here.case.K)
+    half = here.case.dtype in _dispatch.HALF
+    least, most = (0.15, 1.0) if half else (0.08, 0.4)
+    seen = "1.2x (CUTLASS) to 1.8x (cuDNN)" if half else "1.14x with backward, 1.24x without"
     because = (
-        "a load and an addition per pair beside 4 K operations: 1.2x (CUTLASS) to 1.8x (cuDNN) was "
-        f"seen on an H200 with K=64; here K={here.case.K}"
+        f"a load and an addition per pair beside 4 K operations: {seen} was seen on an H200 with "
+        f"K=64; here K={here.case.K}"
     )
-    return Prediction("time", 1 + 0.15 * narrow, 1 + narrow, because)
+    return Prediction("time", 1 + least * narrow, 1 + most * narrow, because)
 
 
 def experiment(here: Situation) -> Experiment:

@@ -3,16 +3,16 @@
 **What happens.** A model with grouped heads runs out of memory at a few thousand tokens, but only with
 a padding mask, in float32, or with heads wider than cuDNN takes. Without `enable_gqa` it would not.
 
-**Why.** Up to torch 2.13 two fused kernels know `enable_gqa`: flash, which takes no mask tensor and no
-float32, and cuDNN, which takes no float32 and 128 channels at most. The memory-efficient kernel would
-take the call but for the flag. SDPA takes the math kernel and repeats the heads there.
+**Why.** Two fused kernels know `enable_gqa`: flash, which takes no mask tensor and no float32, and
+cuDNN, which takes no float32 and 128 channels at most. The memory-efficient kernel would take the call
+but for the flag. SDPA takes the math kernel and repeats the heads there.
 
 **Experiment.** The call against the same with K and V repeated to all query heads before it.
 
 **Remedy.** Repeat the heads where the choice is math; where the mask is padding alone, pack the
 sequences.
 
-**Versions.** torch 2.5 to 2.13, seen with 2.11; a change of July 2026 teaches the memory-efficient
+**Versions.** torch from 2.5, seen with 2.11; a change of July 2026 teaches the memory-efficient
 kernel.
 """
 

@@ -12,7 +12,8 @@ and flash-attn's own functions raise.
 **Remedy.** A head dim of 64 or 128; for a trained model, weights padded with zero rows once, and the
 scale of the true head dim given explicitly.
 
-**Versions.** All of torch that were read, 2.0 to 2.13, on CUDA; the CPU's flash takes any head dim.
+**Versions.** The checks of torch 2.13; 2.11 was tried, with a mask. CUDA only: the CPU's flash takes
+any head dim.
 """
 
 from __future__ import annotations

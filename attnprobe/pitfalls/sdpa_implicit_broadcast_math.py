@@ -12,7 +12,8 @@ copy.
 
 **Remedy.** `enable_gqa=True`, or `expand`.
 
-**Versions.** torch up to 2.13 on CPU and CUDA; a change of July 2026 lets the fused kernels take it.
+**Versions.** torch 2.11 (CUDA) and 2.13 (CPU) were tried; a change of July 2026 lets the fused kernels
+take it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ instead.
 **Remedy.** `.contiguous()` once, where the tensor is made (at the write into the cache); one copy
 reads and writes K and V once and is far cheaper than what it avoids.
 
-**Versions.** All of torch that were read, 2.0 to 2.13, on CPU and CUDA.
+**Versions.** The check is in every release that was read; torch 2.11 (CUDA) and 2.13 (CPU) were tried.
 """
 
 from __future__ import annotations

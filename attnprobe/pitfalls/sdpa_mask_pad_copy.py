@@ -10,8 +10,8 @@ multiple of 8 elements. SDPA pads a mask that has another and takes a slice of i
 
 **Remedy.** Allocate masks with longer rows and hand over a slice: the stride counts, not the width.
 
-**Versions.** torch 2.1 to 2.13 on CUDA; before 2.5 the multiple was 16, and the mask was expanded to
-all heads before it was copied.
+**Versions.** CUDA; torch 2.11 was tried. Sources from before `enable_gqa` (2.5) wanted 16 elements,
+and expanded the mask to all heads before they copied it.
 """
 
 from __future__ import annotations
