@@ -39,15 +39,15 @@ SHORTEST = 128
 
 def suspect(here: Situation) -> str | None:
     """Where cuDNN runs: the code says so, or the workload has many lengths of one call."""
+    case = here.case
     if not _runs(here) or "TORCH_CUDNN_SDPA_AVOID_RECOMPILE" in here.environment.variables:
         return None
-    if _work.forward_flops(here.case) / RATE > PLAN_S / 10:
+    if _work.forward_flops(case) / RATE > PLAN_S / 10:
         return None  # a plan is little beside so long a call
     if here.has(HABIT):
         return "every batch has a length of its own, and cuDNN plans for each"
-    lengths = {
-        other.case.Mq for other in here.workload if _alike(here, other.case.Hq, other.case.K)
-    }
+    calls = (other.case for other in here.workload)
+    lengths = {other.Mq for other in calls if (other.Hq, other.K) == (case.Hq, case.K)}
     if len(lengths) >= MANY:
         return f"the workload has {len(lengths)} lengths, and cuDNN plans for each"
     return None
@@ -76,10 +76,6 @@ def experiment(here: Situation) -> Experiment | Untestable:
 def _runs(here: Situation) -> bool:
     named = here.backend == "sdpa-cudnn" and _dispatch.cudnn_takes(here)
     return named or (here.backend == "sdpa-default" and _dispatch.cudnn_runs(here))
-
-
-def _alike(here: Situation, heads: int, K: int) -> bool:
-    return (heads, K) == (here.case.Hq, here.case.K)
 
 
 PITFALL = Pitfall(

@@ -7,12 +7,14 @@ into the projections' order; much of the time of short sequences, little of that
 transposed view of it serves; xFormers and flash-attn take that order as it is. `.contiguous()` and
 `rearrange` copy.
 
-**Experiment.** The call behind three such copies, and without.
+**Experiment.** The call behind three such copies, and without: SDPA's, or xFormers' where the code
+rearranges for it.
 
 **Remedy.** Pass the view.
 
 **Versions.** All: this is code around the call. The author of xformers#700 dropped his copies and saw
-little: at M = 2048 in float32 attention takes many times as long.
+little: on an H200 they are 1% of his call (M 2048, float32, both passes). Of a forward of 32 x 1024
+tokens in bfloat16 they are nearly half.
 """
 
 from __future__ import annotations
