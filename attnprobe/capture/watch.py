@@ -158,7 +158,8 @@ class Watch:
                 return original(*args, **kwargs)
             run = original
             if has_override((*args, *kwargs.values())) and not torch_s_own(args, kwargs):
-                run = functools.partial(torch.overrides.handle_torch_function, wrapper, args)
+                relevant = (*args, *kwargs.values())
+                run = functools.partial(torch.overrides.handle_torch_function, wrapper, relevant)
                 if not _holds_causal_bias(args, kwargs):
                     return run(*args, **kwargs)
             call = begin(api, read, args, kwargs)

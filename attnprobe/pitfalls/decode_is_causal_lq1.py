@@ -4,7 +4,7 @@
 fine: every new token is computed from the value of token 0, exactly.
 
 **Why.** The flag is a lower triangle from the top left corner: of a mask of one row it leaves column 0.
-xFormers' `LowerTriangularMask` is the same.
+xFormers' `LowerTriangularMask` is the same, and its CUTLASS kernel adds keys of the tile on the border.
 
 **Experiment.** The call with the flag against the reference, in which one query sees all Mkv keys; the
 same call without the flag.

@@ -119,17 +119,20 @@ def test_generation_is_one_call_of_many_lengths():
     assert (call.count, call.k.shape[-2], len(call.keys_seen)) == (19, 19, 19)
 
 
+@pytest.mark.parametrize("by_name", [False, True])
 @pytest.mark.parametrize("corner", [causal_upper_left, causal_lower_right])
-def test_a_causal_bias_masks_as_before(corner: Callable[[int, int], torch.Tensor]):
+def test_a_causal_bias_masks_as_before(corner: Callable[[int, int], torch.Tensor], by_name: bool):
     """Torch compares the function with its public name, which is ours while captured."""
     q, k, v = qkv(8, 16)
     mask = torch.ones(8, 16, dtype=torch.bool).tril(8 if corner is causal_lower_right else 0)
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    given, named = ((), {"attn_mask": corner(8, 16)}) if by_name else ((corner(8, 16),), {})
     outputs = []
-    call = only(lambda: outputs.append(F.scaled_dot_product_attention(q, k, v, corner(8, 16))))
+    call = only(lambda: outputs.append(F.scaled_dot_product_attention(q, k, v, *given, **named)))
     torch.testing.assert_close(outputs[0], expected)
     assert call.mask is not None
     assert (call.mask.kind, call.mask.form) == ("causal", "CausalBias")
+    assert call.mask.shape == (8, 16)
 
 
 def test_multi_head_attention_in_training_is_one_call():

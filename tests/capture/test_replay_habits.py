@@ -17,6 +17,9 @@ FOLDED = replace(
     call(), q=tensor((96, 1024, 64)), k=tensor((96, 1024, 64)), v=tensor((96, 1024, 64))
 )
 LEAST = mask("mixed", "float32", forbidding=(-3.4028234663852886e38,) * 2, empty_rows=5)
+ADDED = mask(
+    "causal", "float32", forbidding=(float("-inf"), -3.4028234663852886e38), padding_left=(0, 9)
+)
 PREFIX = mask("prefix", shape=(1024, 1024))
 OBJECT = mask("causal", "CausalBias", mask=causal("bottom-right"), shape=(1024, 1024))
 PADDING = mask("key-padding", "bool", broadcast="B,H,M,N", lengths=(9, 5))
@@ -48,6 +51,9 @@ MIXED = replace(call(api="xformers", layout="BMHK"), q=WIDE, k=WIDE)
         (call(mask=PADDING), ("key-mask-expanded",)),
         (call(mask=replace(PADDING, broadcast="B,1,1,N")), ()),
         (call(mask=replace(PADDING, kind="causal")), ()),
+        (call(mask=ADDED), ("finfo-min-masks-added",)),
+        (call(mask=replace(ADDED, padding_left=())), ()),
+        (call(mask=replace(ADDED, forbidding=(float("-inf"),) * 2)), ()),
         (MIXED, ("rope-in-float32",)),
         (replace(MIXED, api="sdpa"), ()),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from attnprobe.core.capture import Call
@@ -50,6 +51,14 @@ def _copied_padding(call: Call) -> bool:
     return call.api == "sdpa" and copied and heads > 1
 
 
+def _added(call: Call) -> bool:
+    """Forbidden once is the least number, forbidden twice is -inf."""
+    mask = call.mask
+    if mask is None or len(mask.forbidding) != 2 or not mask.padding_left:
+        return False
+    return mask.forbidding[0] == -math.inf and mask.forbidding[1] in _LEAST_FINITE.values()
+
+
 def _float32_heads(call: Call) -> bool:
     wide = (call.q.dtype, call.k.dtype)
     return call.api == "xformers" and "float32" in wide and call.v.dtype in _SIXTEEN_BITS
@@ -79,6 +88,7 @@ def _in_eval(call: Call) -> bool:
 
 _SHOWS: dict[str, Callable[[Call], bool]] = {
     "dropout-in-eval": _in_eval,
+    "finfo-min-masks-added": _added,
     "heads-broadcast": _broadcast,
     "heads-folded": _folded,
     "key-mask-expanded": _copied_padding,
