@@ -10,7 +10,9 @@ import torch
 
 from attnprobe.capture import look, site
 from attnprobe.capture.clock import count_backward
-from attnprobe.capture.facts import autocast, dtype_name, hint, identity
+from attnprobe.capture.computed import Computed
+from attnprobe.capture.derived import Underivable, derive
+from attnprobe.capture.facts import autocast, hint, identity
 from attnprobe.capture.hand_written import traced
 from attnprobe.capture.later import in_backward
 from attnprobe.capture.owners import OWNER
@@ -49,7 +51,7 @@ class Region:
     def __init__(self, gm: torch.fx.GraphModule, recorder: Recorder) -> None:
         self._recorder, self._runs = recorder, 0
         self.tallies: Counter[Tally] = Counter()
-        self._masks: dict[Tally, int | torch.Tensor] = {}
+        self._masks: dict[Tally, int | torch.Tensor | Computed] = {}
         inputs = {n: i for i, n in enumerate(n for n in gm.graph.nodes if n.op == "placeholder")}
         casting = _Autocast()
         for node in gm.graph.nodes:
@@ -65,15 +67,14 @@ class Region:
                 if tally is not None:
                     self._find_mask(gm, node, inputs, seen, tally)
         for found in traced.found_in(gm.graph):
-            self._add_hand_written(found)
+            self._add_hand_written(gm, found)
 
-    def _add_hand_written(self, found: traced.Found) -> None:
+    def _add_hand_written(self, gm: torch.fx.GraphModule, found: traced.Found) -> None:
         tally = self._add("hand-written", found.seen, found.node, _Autocast().dtype)
         if tally is not None:
             tally.steps = found.steps
-            if found.masked and not tally.masks:
-                why = f"{INSIDE}: {', '.join(found.masked)}"
-                tally.masks.append(CapturedMask("unknown", note=why))
+            if found.masked and tally not in self._masks:
+                self._derive(gm, tally, tuple(part.node for part in found.masked), found.masked)
 
     def _add(
         self, api: str, seen: Seen, node: torch.fx.Node, casting: torch.dtype | None
@@ -108,10 +109,22 @@ class Region:
             self._masks[tally] = inputs[source]
         elif source is not None and source.op == "get_attr":
             self._masks[tally] = getattr(gm, str(source.target))
-        elif isinstance(seen.mask, torch.Tensor):
-            form = dtype_name(seen.mask.dtype)
-            shape = tuple(hint(n) for n in seen.mask.shape)
-            tally.masks.append(CapturedMask("unknown", form, None, shape, note=INSIDE))
+        elif source is not None:
+            self._derive(gm, tally, (source,), ())
+
+    def _derive(
+        self,
+        gm: torch.fx.GraphModule,
+        tally: Tally,
+        nodes: tuple[torch.fx.Node, ...],
+        parts: tuple[traced.Part, ...],
+    ) -> None:
+        """The mask is computed in the graph; it can be computed again, or else it is not known."""
+        try:
+            self._masks[tally] = Computed(derive(gm, nodes), parts)
+        except Underivable as error:
+            if not tally.masks:
+                tally.masks.append(CapturedMask("unknown", note=f"{INSIDE}: {error}"))
 
     def begins(self, args: tuple[Any, ...]) -> None:
         """It runs, with these inputs."""
@@ -135,6 +148,12 @@ class Region:
 
     def _look(self, tally: Tally, args: tuple[Any, ...]) -> None:
         mask: Any = self._masks.get(tally)
+        if isinstance(mask, Computed):
+            if look.due(self._runs, self._recorder):
+                sizes = (tensor.shape[-2] for tensor in tally.tensors[:2])
+                found = look.recognised(mask(args), *sizes)
+                tally.masks += [found] if found is not None else []
+            return
         if tally.api == "flex":
             mask = flex.made_of(args)
         elif isinstance(mask, int):

@@ -37,6 +37,21 @@ _MASKS = {"add", "iadd", "add_", "masked_fill", "masked_fill_", "where", "sub", 
 _SCALES = {"mul", "imul", "mul_", "truediv", "itruediv", "div", "div_"}
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a mask.
+
+    Args:
+        step: The operation that brings it.
+        node: The tensor.
+        inverted: Whether it forbids where it is true, or is subtracted.
+    """
+
+    step: str
+    node: torch.fx.Node
+    inverted: bool
+
+
 @dataclass
 class _Trail:
     """One product's result among the nodes."""
@@ -45,7 +60,7 @@ class _Trail:
     node: torch.fx.Node
     scale: float
     steps: list[str] = field(default_factory=list)
-    masked: list[str] = field(default_factory=list)
+    masked: list[Part] = field(default_factory=list)
     dropout_p: float = 0.0
     softmax: bool = False
 
@@ -58,13 +73,13 @@ class Found:
         seen: Its tensors, as they were while tracing.
         node: The first product.
         steps: What lies between the products.
-        masked: The operations that brought a mask.
+        masked: What forbids pairs or is added to them.
     """
 
     seen: Seen
     node: torch.fx.Node
     steps: tuple[str, ...]
-    masked: tuple[str, ...]
+    masked: tuple[Part, ...]
 
 
 def found_in(graph: torch.fx.Graph) -> Iterator[Found]:
@@ -114,7 +129,7 @@ def _follow(
     elif name not in _KEEPS:
         return
     if name in _MASKS and not trail.softmax:
-        trail.masked.append(name)
+        trail.masked += _parts(node, name, trails)
     trail.steps.append(name)
     trails[node] = trail
 
@@ -131,3 +146,17 @@ def _found(trail: _Trail, second: Operands) -> Found:
         scale=trail.scale,
     )
     return Found(seen, trail.node, tuple(trail.steps), tuple(trail.masked))
+
+
+def _parts(node: torch.fx.Node, name: str, trails: dict[torch.fx.Node, _Trail]) -> list[Part]:
+    """The tensor that an operation brings to the scores; one value per row is no mask."""
+    others = [n for n in node.all_input_nodes if n not in trails]
+    if name == "where":
+        return [Part(name, n, node.args[1] not in trails) for n in others if n is node.args[0]]
+    inverted = name.startswith(("masked_fill", "sub", "isub"))
+    return [Part(name, n, inverted) for n in others[:1] if _has_keys(n)]
+
+
+def _has_keys(node: torch.fx.Node) -> bool:
+    value = node.meta.get("example_value")
+    return isinstance(value, torch.Tensor) and value.dim() > 0 and value.shape[-1] != 1

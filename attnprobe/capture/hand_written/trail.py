@@ -162,7 +162,7 @@ class Trail:
             return
         wanted = self._parts.requires_grad or mask.requires_grad
         with quietly(mask.device.type):
-            self._parts = _together(self._parts, mask)
+            self._parts = together(self._parts, mask)
         self._parts.requires_grad_(wanted)
 
     def _look_at_parts(self) -> None:
@@ -176,7 +176,7 @@ class Trail:
         self.masks.append(recognised(whole, self._shape[-2], self._shape[-1]))
 
 
-def _together(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def together(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """What two parts of a mask do: pairs that both allow, and the sum of what they add."""
     if one.dtype == other.dtype == torch.bool:
         return one & other
