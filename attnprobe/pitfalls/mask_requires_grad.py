@@ -35,11 +35,15 @@ REFUSES = {True: "sdpa-cudnn", False: "sdpa-flash"}
 
 
 def suspect(here: Situation) -> str | None:
-    """Where the scores are in memory anyway, the gradient of the bias is one more matrix among four."""
-    case = here.case
-    if not case.wants_bias_grad or not (_refuses(here) or here.backend in WRITES_IT_OUT):
+    """Where the scores are in memory anyway, the gradient of the bias is one more matrix among four.
+
+    On a CPU there is nothing better for a bias that is really learned.
+    """
+    case, refuses = here.case, _refuses(here)
+    if not case.wants_bias_grad or not (refuses or here.backend in WRITES_IT_OUT):
         return None
-    if not _refuses(here) and predict(here).low < _scores.MATTERS:
+    hopeless = here.subject.needs.bias_grad and not here.on_cuda
+    if not refuses and (hopeless or predict(here).low < _scores.MATTERS):
         return None
     full = case.B * case.Hq * case.Mq * case.Mkv
     return f"attn_mask.requires_grad: its gradient has B * Hq * Mq * Mkv = {full:,} elements"
@@ -62,16 +66,18 @@ def predict(here: Situation) -> Prediction:
 
 
 def experiment(here: Situation) -> Experiment:
-    """One edit: whether the bias wants a gradient. Where the model needs it, flex is the way out."""
+    """One edit: whether the bias wants a gradient. Where the model needs it, the way out keeps it."""
     treatment, control = here.arm(), here.arm(score=_without(here.case).score)
-    learned = here.subject.needs.bias_grad and here.on_cuda
-    return Experiment(treatment, control, here.arm("flex") if learned else None)
+    way_out = here.arm("flex" if here.on_cuda else "sdpa-default")
+    return Experiment(treatment, control, way_out if here.subject.needs.bias_grad else None)
 
 
 def fix(here: Situation) -> str:
     """Depends on whether anybody needs the gradient."""
-    if here.subject.needs.bias_grad:
+    if here.subject.needs.bias_grad and here.on_cuda:
         return "flex_attention(q, k, v, score_mod=lambda s, b, h, i, j: s + table[h, i - j + M])"
+    if here.subject.needs.bias_grad:
+        return "F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # no kernel selected"
     name = "attn_bias" if here.calls("xformers") else "attn_mask"
     return (
         f"{name}={name}.detach()  # in the call; freeze what it is made of, or build it in no_grad"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from attnprobe import masks
 from attnprobe.core.case import Case
-from attnprobe.core.diagnosis import Subject
+from attnprobe.core.diagnosis import Needs, Subject
 from attnprobe.core.environment import Environment
 from attnprobe.core.score import Bias, Score
 from attnprobe.diagnosis.situation import Situation
@@ -17,6 +18,7 @@ from tests.unit.fake_machine import MACHINE, with_gpu, with_torch
 
 CAUSAL = masks.parse("causal(align=top-left)")
 AT_THE_END = masks.parse("causal(align=bottom-right)")
+LEARNED = Score(bias=Bias(requires_grad=True))
 CASE = Case(B=2, Hq=8, Hkv=8, Mq=2048, Mkv=2048, K=64, Kv=64, device="cuda")
 
 
@@ -52,8 +54,33 @@ def test_a_bias_gradient_of_an_h200_lies_in_the_model(dtype: str, without: int, 
 def test_a_broadcast_bias_pays_for_the_sum_as_well() -> None:
     """56.4 MiB against 10.1 MiB were measured at B2 H4 M1024 in float32."""
     case = CASE.edit(Hq=4, Hkv=4, Mq=1024, Mkv=1024, dtype="float32")
-    found = mask_requires_grad.predict(here(case.edit(score=Score(bias=Bias(requires_grad=True)))))
+    found = mask_requires_grad.predict(here(case.edit(score=LEARNED)))
     assert found.low <= 56.4 / 10.1 <= found.high
+
+
+@pytest.mark.parametrize(("backend", "device"), [("sdpa-cudnn", "cuda"), ("sdpa-flash", "cpu")])
+def test_a_kernel_without_that_gradient_refuses(backend: str, device: str) -> None:
+    """Selected by hand, it has nothing to fall back to."""
+    subject = Subject(CASE.edit(score=LEARNED, device=device), backend)
+    found = mask_requires_grad.predict(Situation(subject, (subject,), device, MACHINE))
+    assert found.quantity == "refused"
+
+
+def test_whoever_needs_the_gradient_is_not_told_to_detach() -> None:
+    """The control shows the price; the fix keeps the gradient."""
+    subject = Subject(CASE.edit(score=LEARNED), "sdpa-default", needs=Needs(bias_grad=True))
+    situation = Situation(subject, (subject,), "cuda", MACHINE)
+    assert mask_requires_grad.experiment(situation).fix == situation.arm("flex")
+    assert "detach" not in mask_requires_grad.fix(situation)
+
+
+def test_a_learned_bias_on_a_cpu_has_no_better_way() -> None:
+    """The math kernel is all there is: nothing to advise, nothing to suspect."""
+    subject = Subject(CASE.edit(score=LEARNED, device="cpu"), "sdpa-default")
+    for needed in (False, True):
+        asked = replace(subject, needs=Needs(bias_grad=needed))
+        said = mask_requires_grad.suspect(Situation(asked, (asked,), "cpu", MACHINE))
+        assert (said is None) is needed
 
 
 def test_memory_on_a_cpu_allows_for_its_threads() -> None:
