@@ -59,7 +59,8 @@ def predict(here: Situation) -> Prediction:
     because = f"{sms} SMs over {found} blocks; an SM alone reads up to {ALONE:g} times as fast"
     if _flash_takes(here):
         return Prediction("time", _least(here), sms / found / WAITING, because)
-    return Prediction("time-per-sequence", _least(here), _times(here), because)
+    n = _times(here)
+    return Prediction("time-per-sequence", min(_least(here), n / ALONE), n, because)
 
 
 def experiment(here: Situation) -> Experiment | Untestable:
@@ -87,8 +88,8 @@ def _flash_takes(here: Situation) -> bool:
 
 
 def _times(here: Situation) -> int:
-    """The power of two that gives every SM a block."""
-    return int(2 ** math.ceil(math.log2(here.multiprocessors / _grid.blocks(here))))
+    """The power of two that gives every SM a block, within what memory holds."""
+    return min(2 ** math.ceil(math.log2(here.multiprocessors / _grid.blocks(here))), 32)
 
 
 def _least(here: Situation) -> float:

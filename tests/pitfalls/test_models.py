@@ -8,7 +8,7 @@ import pytest
 
 from attnprobe import masks, pitfalls
 from attnprobe.core.case import Case, Lengths
-from attnprobe.core.diagnosis import Subject
+from attnprobe.core.diagnosis import Experiment, Subject
 from attnprobe.diagnosis.situation import Situation
 from attnprobe.pitfalls import _dispatch, _grid
 from tests.unit.fake_machine import MACHINE, machine
@@ -99,6 +99,16 @@ def test_splitting_is_missed_where_blocks_are_few() -> None:
     )
     assert rule.suspect(here("sdpa-mem-efficient", **decode, **heads(64))) is None
     assert rule.suspect(here("sdpa-flash", **decode, **heads(8))) is None
+
+
+def test_decoding_that_no_kernel_splits_is_compared_by_the_sequence() -> None:
+    """float32 has no flash: 32 times the batch fills the SMs, and bfloat16 is the way out."""
+    rule = pitfalls.load("decode-low-parallelism")
+    call = here(Mq=1, Mkv=65536, passes="fwd", dtype="float32", **heads(8))
+    both = rule.experiment(call)
+    assert isinstance(both, Experiment)
+    assert (both.control.case.B, both.fix.case.dtype) == (32, "bfloat16")
+    assert rule.predict(call).quantity == "time-per-sequence"
 
 
 def test_padding_lies_between_tokens_and_pairs() -> None:
