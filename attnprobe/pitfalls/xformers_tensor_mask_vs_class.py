@@ -47,6 +47,17 @@ def experiment(here: Situation) -> Experiment:
     return Experiment(here.arm(), here.arm(mask_form="best"))
 
 
+def fix(here: Situation) -> str:
+    """The class of this mask; a window counts the diagonal there."""
+    mask, name = here.case.mask, "xops.LowerTriangularMask()"
+    if mask.left is not None:
+        owner = "xops.fmha.attn_bias.LowerTriangularFromBottomRightLocalAttentionMask"
+        name = f"{owner}({mask.left + 1})"
+    elif mask.align == "bottom-right" and here.case.Mq != here.case.Mkv:
+        name = "xops.fmha.attn_bias.LowerTriangularFromBottomRightMask()"
+    return f"xops.memory_efficient_attention(q, k, v, attn_bias={name})"
+
+
 def _has_class(here: Situation) -> bool:
     mask, square = here.case.mask, here.case.Mq == here.case.Mkv
     if mask.is_causal and (mask.align == "top-left" or square):
@@ -61,6 +72,6 @@ PITFALL = Pitfall(
     suspect=suspect,
     predict=predict,
     experiment=experiment,
-    fix="xops.memory_efficient_attention(q, k, v, attn_bias=xops.LowerTriangularMask())",
+    fix=fix,
     references=("xformers#700", "xformers@0.0.35:xformers/ops/fmha/flash.py (FwOp)"),
 )
