@@ -89,7 +89,8 @@ def _flash_takes(here: Situation) -> bool:
 
 def _times(here: Situation) -> int:
     """The power of two that gives every SM a block, within what memory holds."""
-    return min(2 ** math.ceil(math.log2(here.multiprocessors / _grid.blocks(here))), 32)
+    wanted = here.multiprocessors / _grid.blocks(here)
+    return 1 << min(math.ceil(math.log2(wanted)), 5)
 
 
 def _least(here: Situation) -> float:
