@@ -313,3 +313,10 @@ def test_a_capture_of_another_form_of_call_keeps_the_rest():
     found = workload(Capture(script="x.py", calls=(odd, call())))
     assert len(found.calls) == 1
     assert any("dims is no BHMK" in note for note in found.notes)
+
+
+def test_a_layer_that_returns_its_weights_is_another_backend():
+    """need_weights is the default, and what makes the scores a tensor."""
+    plain = call(api="mha", layout="MBD", heads=(12, 12))
+    found = workload(Capture(calls=(plain, replace(plain, notes=("need_weights",), where="b:1"))))
+    assert [c.backend for c in found.calls] == ["mha", "mha-need-weights"]

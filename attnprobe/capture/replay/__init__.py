@@ -93,11 +93,11 @@ def replayed(call: capture.Call) -> Replayed:
 def workload(captured: capture.Capture) -> Workload:
     """The calls of a script as a workload; calls that no case can stand for are in its notes.
 
-    Calls at different places whose cases and habits are the same are one case: it is made as often as
+    Calls at different places whose cases, backends and habits are the same are one: it is made as often as
     they all are together in a step, or in the whole run of a script that takes no steps.
     """
     calls, notes = (
-        dict[tuple[str, tuple[str, ...]], Call](),
+        dict[tuple[str, str, tuple[str, ...]], Call](),
         [f"not seen: {gap.what}: {gap.why}" for gap in captured.gaps],
     )
     for found in itertools.chain.from_iterable(map(each, captured.calls)):
@@ -106,7 +106,7 @@ def workload(captured: capture.Capture) -> Workload:
         if found.case is None:
             continue
         times = max(1, round(call.count / max(1, captured.steps)))
-        seen = (found.case.id, habits(call))
+        seen = (found.case.id, backend(call), habits(call))
         known = calls.get(seen)
         if known:
             times += known.calls_per_step
@@ -114,7 +114,7 @@ def workload(captured: capture.Capture) -> Workload:
             calls[seen] = replace(known, calls_per_step=times, source=places)
             continue
         source = f"{captured.script}: {call.where}"
-        calls[seen] = Call(found.case, source, backend(call), times, habits=seen[1])
+        calls[seen] = Call(found.case, source, seen[1], times, habits=seen[2])
     return Workload(
         name=captured.script or "captured",
         source=f"captured from {captured.script}",

@@ -27,6 +27,8 @@ def backend(call: Call) -> str:
         return "flex" if call.compiled else "flex-eager"
     if call.api == "sdpa" and call.q.kind == "nested":
         return "njt"
+    if call.api == "mha" and "need_weights" in call.notes:
+        return "mha-need-weights"
     return BACKENDS.get(call.api, "")
 
 
