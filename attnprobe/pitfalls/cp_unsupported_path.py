@@ -1,4 +1,4 @@
-"""context_parallel has no ring for masks as tensors, for the math kernel and for CPUs.
+"""context_parallel has no ring for tensor masks, the math kernel and CPUs.
 
 **What happens.** "got mixed torch.Tensor and DTensor", "attn_bias is not supported yet", "does not have
 a sharding strategy registered", or a minute of nothing while DTensor looks for a strategy.

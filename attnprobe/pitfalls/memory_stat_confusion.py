@@ -28,7 +28,8 @@ def suspect(here: Situation) -> str | None:
     """Scores must outweigh outputs, and the call itself must hold no scores."""
     case = here.case
     fused = case.dtype in ("float16", "bfloat16") and case.score.bias is None
-    if not here.on_cuda or not here.has(HABIT) or not fused or case.mask_form != "best":
+    dense = case.mask_form != "best" or case.lengths is not None
+    if not here.on_cuda or not here.has(HABIT) or not fused or dense:
         return None
     low, _ = _ratio(here)
     if low < 2 or here.calls("sdpa-math", "eager"):

@@ -41,7 +41,13 @@ def suspect(here: Situation) -> str | None:
 def _flash(here: Situation) -> bool:
     """Whether flash runs: by name, or as the first in torch's own order."""
     case = here.case
-    if case.dtype not in ("float16", "bfloat16") or case.score.bias or case.mask_form != "best":
+    square = case.mask.is_none or (case.mask.is_causal and case.Mq == case.Mkv)
+    if (
+        case.dtype not in ROUNDING
+        or not case.score.is_plain
+        or case.mask_form != "best"
+        or not square
+    ):
         return False
     if here.calls("sdpa-flash", "varlen", "flash-attn-2", "xformers-fa2"):
         return True
@@ -63,8 +69,10 @@ def predict(here: Situation) -> Prediction:
 
 
 def experiment(here: Situation) -> Experiment:
-    """One edit: deterministic mode."""
-    return Experiment(here.arm(f"written/{HABIT}"), here.arm(f"mended/{HABIT}"))
+    """One edit: deterministic mode. Sequences of all lengths are taken to be the longest."""
+    return Experiment(
+        here.arm(f"written/{HABIT}", lengths=None), here.arm(f"mended/{HABIT}", lengths=None)
+    )
 
 
 PITFALL = Pitfall(

@@ -26,7 +26,8 @@ HABIT = "backward-of-sum"
 def suspect(here: Situation) -> str | None:
     """Fused kernels on a GPU."""
     case = here.case
-    fused = case.dtype in ("float16", "bfloat16") and not case.dropout_p
+    dense = case.score.bias is not None or case.mask_form != "best" or case.lengths is not None
+    fused = case.dtype in ("float16", "bfloat16") and not case.dropout_p and not dense
     if not here.on_cuda or not here.has(HABIT) or not case.wants_backward or not fused:
         return None
     if not here.calls("sdpa-default", "sdpa-flash", "sdpa-cudnn"):
