@@ -317,6 +317,6 @@ def test_a_capture_of_another_form_of_call_keeps_the_rest():
 
 def test_a_layer_that_returns_its_weights_is_another_backend():
     """need_weights is the default, and what makes the scores a tensor."""
-    plain = call(api="mha", layout="MBD", heads=(12, 12))
+    plain = call((64, 2, 128), order=(0, 1, 2), api="mha", layout="MBD", heads=(4, 4))
     found = workload(Capture(calls=(plain, replace(plain, notes=("need_weights",), where="b:1"))))
     assert [c.backend for c in found.calls] == ["mha", "mha-need-weights"]

@@ -93,8 +93,8 @@ def replayed(call: capture.Call) -> Replayed:
 def workload(captured: capture.Capture) -> Workload:
     """The calls of a script as a workload; calls that no case can stand for are in its notes.
 
-    Calls at different places whose cases, backends and habits are the same are one: it is made as often as
-    they all are together in a step, or in the whole run of a script that takes no steps.
+    Calls at different places whose cases, backends and habits are the same are one: it is made as
+    often as they all are together in a step, or in the whole run of a script that takes no steps.
     """
     calls, notes = (
         dict[tuple[str, str, tuple[str, ...]], Call](),
