@@ -39,6 +39,9 @@ MaskKind = Literal[
 forbids nothing; `mixed`: planes differ, and each has a word of its own; `empty`: it forbids everything;
 `unknown`: nobody looked, and `note` says why."""
 
+ZERO_AND_ONE = "holds 0 and 1 alone: a boolean mask passed as numbers forbids nothing"
+"""What `note` says of a float mask that was meant to be a boolean one."""
+
 ValuesKind = Literal["", "alibi", "relative", "dense"]
 """What a float mask adds where it allows: nothing, a slope along the keys, f(j - i), other."""
 

@@ -5,7 +5,8 @@ should not: the padding, the future. Shapes fit, nothing warns, the loss stops f
 
 **Why.** In nn.MultiheadAttention and nn.Transformer True means ignore, both in `attn_mask` and in
 `key_padding_mask`; in SDPA and FlexAttention it means attend. An `attention_mask` of Hugging Face
-has 1 for keep.
+has 1 for keep. A captured mask that allows the future alone, or the tail of every shorter sample and
+nothing of the longest, is taken for one the wrong way round.
 
 **Experiment.** The call with the mask inverted against the reference; the same call with the mask.
 

@@ -4,7 +4,8 @@
 padding there is. Nothing warns.
 
 **Why.** A floating-point mask is a bias. 1 and 0 shift a logit by at most 1, where -inf is what
-forbids. A tokenizer's attention mask cast to the model's dtype is such a mask.
+forbids. A tokenizer's attention mask cast to the model's dtype is such a mask; a captured float mask that
+holds 0 and 1 alone is taken for one.
 
 **Experiment.** The call with the numbers against the reference; the same call with booleans.
 
@@ -27,8 +28,10 @@ HABIT = "mask-as-numbers"
 
 def suspect(here: Situation) -> str | None:
     """Only a mask that is handed over as a tensor can have the wrong type."""
+    bias = here.case.score.bias
+    boolean = bias is not None and bias.forbids and here.case.mask_form == "dense-bool"
     plain = here.case.score.is_plain and here.case.mask_form != "dense-float"
-    if here.has(HABIT) and plain and _masks.is_tensor(here.case):
+    if here.has(HABIT) and (boolean or (plain and _masks.is_tensor(here.case))):
         return "the mask is a tensor of 0 and 1 in floating point"
     return None
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attnprobe.capture.recognise.reductions import Values
 from attnprobe.capture.recognise.rows import Rows
-from attnprobe.core.capture import ValuesKind
+from attnprobe.core.capture import ZERO_AND_ONE, ValuesKind
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def added(values: Values, rows: Rows, shape: tuple[int, ...], along: bool, eps: 
     dims = ",".join("1" if same else n for same, n in zip(values.same, "BHMN", strict=True))
     note = ""
     if bool(values.binary):
-        note = "holds 0 and 1 alone: a boolean mask passed as numbers forbids nothing"
+        note = ZERO_AND_ONE
     per_row = bool(values.same[2])
     if per_row:
         key = torch.arange(shape[3], dtype=torch.float64)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from attnprobe.capture.replay.asked import backend, passes_and_grads
 from attnprobe.capture.replay.habits import habits
+from attnprobe.capture.replay.meant import meant
 from attnprobe.capture.replay.memory import layout
 from attnprobe.capture.replay.pairs import pairs
 from attnprobe.capture.replay.shapes import dims
@@ -63,7 +64,7 @@ def replayed(call: capture.Call) -> Replayed:
     shape, unsaid = dims(call)
     if shape is None:
         return Replayed(call, None, unsaid)
-    found = pairs(call, shape)
+    found = meant(call, pairs(call, shape), shape)
     passes, grads = passes_and_grads(call)
     arranged, odd = layout(call)
     case = Case(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from attnprobe.core.capture import Call
+from attnprobe.core.capture import ZERO_AND_ONE, Call, CapturedMask
 
 _LEAST_FINITE = {
     "float16": -65504.0,
@@ -68,6 +68,27 @@ def _beside_flag(call: Call) -> bool:
     return call.api == "sdpa" and call.is_causal and call.mask is not None and bool(call.mask.shape)
 
 
+def _inverted(call: Call) -> bool:
+    """Attends the future alone; or the tail of shorter samples, and nothing of the longest."""
+    mask = call.mask
+    if call.api != "sdpa" or mask is None or mask.form != "bool":
+        return False
+    opposite = mask.mask is not None and (mask.mask.left, mask.mask.right) == (-1, None)
+    return opposite or (mask.kind == "key-padding" and _tails(mask, call.k.shape[-2]))
+
+
+def _tails(mask: CapturedMask, Mkv: int) -> bool:
+    if len(mask.padding_left) != len(mask.lengths) or mask.holes or not mask.lengths:
+        return False
+    both = zip(mask.padding_left, mask.lengths, strict=True)
+    ends = all(before + kept == Mkv for before, kept in both if kept)
+    return ends and min(mask.lengths) == 0 < max(mask.lengths) < Mkv
+
+
+def _numbers(call: Call) -> bool:
+    return call.api == "sdpa" and call.mask is not None and ZERO_AND_ONE in call.mask.note
+
+
 def _hint(call: Call) -> bool:
     """The hint beside a mask that is more than it says."""
     mask = call.mask
@@ -91,7 +112,9 @@ _SHOWS: dict[str, Callable[[Call], bool]] = {
     "finfo-min-masks-added": _added,
     "heads-broadcast": _broadcast,
     "heads-folded": _folded,
+    "inverted-mask": _inverted,
     "key-mask-expanded": _copied_padding,
+    "mask-as-numbers": _numbers,
     "mask-beside-flag": _beside_flag,
     "mask-of-finfo-min": _finite,
     "mha-causal-hint": _hint,

@@ -19,6 +19,9 @@ BOTTOM_RIGHT = ("flash-attn-2", "flash-attn-3", "flash-attn-4", "varlen")
 """APIs whose causal flag starts in the bottom right corner (flash-attn from 2.1 on; its README)."""
 
 
+LEFT = "padding on the left is replayed on the right"
+
+
 @dataclass(frozen=True)
 class Pairs:
     """What is attended, and what is added.
@@ -92,7 +95,7 @@ def _attended(seen: CapturedMask, dims: Dims) -> Pairs:
     if len(seen.lengths) >= _KEPT:
         unsaid.append(f"the first {_KEPT} lengths are repeated")
     if seen.padding_left or seen.queries_before:
-        unsaid.append("padding on the left is replayed on the right")
+        unsaid.append(LEFT)
     if seen.holes:
         unsaid.append("padding with holes is replayed in one piece")
     q = _repeated(seen.queries, dims.B, dims.Mq)
