@@ -4,8 +4,8 @@
 padding there is. Nothing warns.
 
 **Why.** A floating-point mask is a bias. 1 and 0 shift a logit by at most 1, where -inf is what
-forbids. A tokenizer's attention mask cast to the model's dtype is such a mask; a captured float mask that
-holds 0 and 1 alone is taken for one.
+forbids. A tokenizer's attention mask cast to the model's dtype is such a mask; a captured float mask
+that holds 0 and 1 alone is taken for one.
 
 **Experiment.** The call with the numbers against the reference; the same call with booleans.
 
