@@ -123,6 +123,14 @@ def test_forbidding_twice_forbids():
     assert said.forbidding == (-2e4, -1e4)
 
 
+def test_two_values_far_apart_forbid():
+    """Swin's -100; and -40, which is a bias."""
+    shifted = torch.block_diag(torch.ones(4, 4), torch.ones(8, 8)).bool()
+    said = look(added(shifted, -100.0))
+    assert (said.kind, said.forbidding, said.values) == ("block-diagonal", (-100.0, -100.0), "")
+    assert look(added(shifted, -40.0)).kind == "all-true"
+
+
 def test_far_alibi_is_no_mask():
     """Slopes over ten thousand keys reach below -10000 without a gap: they forbid nothing."""
     distance = torch.arange(20000) - 19999

@@ -16,8 +16,8 @@ from attnprobe.capture.recognise.reading import Reading, Unseen
 from attnprobe.capture.recognise.reductions import reduce
 from attnprobe.core.capture import Recognition
 
-LARGEST = 2**28
-"""Elements of a mask beyond which looking at it would need too much memory beside the script's own."""
+LARGEST = {True: 2**32, False: 2**28}
+"""Elements of a boolean mask, and of a float one, which takes more of the script's memory to look at."""
 
 KNOWN = 256
 """Masks that are remembered."""
@@ -116,8 +116,8 @@ def _look(mask: Tensor, requires_grad: bool, Mq: int, Mkv: int) -> Recognition:
     for dim in range(4):
         if four.stride(dim) == 0 and four.shape[dim] > 1:
             four = four.narrow(dim, 0, 1)
-    if not 0 < four.numel() <= LARGEST or not Mq or not Mkv:
-        why = "it is empty" if not four.numel() else f"more than {LARGEST} elements"
+    if not 0 < four.numel() <= LARGEST[four.dtype == torch.bool] or not Mq or not Mkv:
+        why = "it is empty" if not four.numel() else f"it has {four.numel()} elements"
         return Unseen(mask, f"not looked at: {why}")
     looked = Looked(tuple(mask.shape), tuple(four.shape), mask.dtype, requires_grad, Mq, Mkv)
     return Reading(looked, reduce(four), describe)

@@ -215,6 +215,8 @@ def _rows(looked: Looked, found: Reductions) -> Rows:
 def _distinct(rows: Rows) -> tuple[Rows, Tensor]:
     """The planes that differ, and which of them each plane is."""
     table = torch.stack([rows.first, rows.last, rows.count, rows.total], -1).flatten(1)
+    if bool((table == table[:1]).all()):
+        return rows.take(slice(0, 1)), torch.zeros(rows.planes, dtype=torch.int64)
     _, which = torch.unique(table, dim=0, return_inverse=True)
     at = torch.zeros(int(which.max()) + 1, dtype=torch.int64)
     at[which] = torch.arange(rows.planes)

@@ -12,13 +12,10 @@ from torch import Tensor
 from attnprobe.capture.recognise.rows import Boxes, Rows, interval, weights
 from attnprobe.core.mask import NONE, Align, Mask
 from attnprobe.masks.causal import causal
-from attnprobe.masks.dilated import dilated
-from attnprobe.masks.sinks import sinks
+from attnprobe.masks.dilated import Dilated, dilated
+from attnprobe.masks.sinks import Sinks, sinks
 
 T = TypeVar("T")
-
-PAIRS_AT_ONCE = 2**22
-"""Pairs of a candidate that are made in one go."""
 
 ALIGNS: tuple[Align, Align] = ("top-left", "bottom-right")
 
@@ -36,13 +33,23 @@ def with_gaps(
     tried = tuple(boxes)
     for box in tried:
         for mask in (*_dilated(rows, box), *_sinks(rows, box)):
-            if _same(rows, mask, box):
+            if _holds(rows, mask, box):
                 return make(mask, box, False, False)
     box = tried[0]
     for mask in (NONE, *(causal(align) for align in ALIGNS)):
         if _same_columns(rows, mask, box):
             return make(mask, box, False, True)
     return None
+
+
+def _holds(rows: Rows, mask: Mask, boxes: Boxes) -> bool:
+    """Whether a mask with one predicate reproduces every row."""
+    match mask.predicates:
+        case (Dilated(step),):
+            return _holds_dilated(rows, mask, step, boxes)
+        case (Sinks() as sinks_,):
+            return _holds_sinks(rows, mask, sinks_, boxes)
+    return False
 
 
 def _dilated(rows: Rows, boxes: Boxes) -> Iterator[Mask]:
@@ -83,23 +90,42 @@ def _sinks(rows: Rows, boxes: Boxes) -> Iterator[Mask]:
                 yield sinks(int(first[at]), at_row - int(begins[at]), align)
 
 
-def _same(rows: Rows, mask: Mask, boxes: Boxes) -> bool:
-    """Whether every row has the keys that the mask allows in its box, by their count and sum."""
-    number = weights(rows.Mkv)
-    key = torch.arange(rows.Mkv)
-    at_once = max(1, PAIRS_AT_ONCE // max(1, rows.Mkv))
-    for plane in range(rows.planes):
-        for start in range(0, rows.Mq, at_once):
-            part = (plane, slice(start, start + at_once))
-            i, j = boxes.row[part][:, None], key - boxes.kv_start[part][:, None]
-            Mq, Mkv = boxes.Mq[part][:, None], boxes.Mkv[part][:, None]
-            allowed = mask.allows(i, j, Mq, Mkv) & (i < Mq) & (j < Mkv)
-            total = torch.where(allowed, number, 0).sum(-1)
-            if not torch.equal(total, rows.total[part]) or not torch.equal(
-                allowed.sum(-1), rows.count[part]
-            ):
-                return False
-    return True
+def _holds_dilated(rows: Rows, mask: Mask, step: int, boxes: Boxes) -> bool:
+    """Whether every row has every `step`-th key of the band, counted from its diagonal."""
+    band = Mask(mask.left, mask.right, mask.align)
+    diagonal = boxes.row + boxes.shift(mask) + boxes.kv_start
+    low, high = interval(band, boxes)
+    first, last = low + (diagonal - low) % step, high - (high - diagonal) % step
+    empty = (high < low) | (last < first)
+    sums = _strided_sums(weights(rows.Mkv), step)
+    total = sums[(last + step).clamp(min=0)] - sums[first.clamp(max=rows.Mkv)]
+    count = (last - first) // step + 1
+    return _same(rows, count.masked_fill(empty, 0), total.masked_fill(empty, 0))
+
+
+def _strided_sums(values: Tensor, step: int) -> Tensor:
+    """At n + step the sum of the values at n, n - step, n - 2 step ...; zeros before the first."""
+    rounds = -(-len(values) // step) + 1
+    padded = torch.nn.functional.pad(values, (step, rounds * step - len(values)))
+    return padded.reshape(-1, step).cumsum(0).flatten()
+
+
+def _holds_sinks(rows: Rows, mask: Mask, sinks_: Sinks, boxes: Boxes) -> bool:
+    """Whether every row has the first keys and the window behind its diagonal."""
+    diagonal = boxes.row + boxes.shift(mask)
+    stop = torch.minimum(diagonal + 1, boxes.Mkv).clamp(min=0)
+    sunk = stop.clamp(max=sinks_.count)
+    begins = torch.minimum(torch.maximum(diagonal - sinks_.left, sunk), stop)
+    sums = _cumulated(weights(rows.Mkv))
+    total = sums[sunk] + sums[stop] - sums[begins]
+    outside = boxes.row >= boxes.Mq
+    count = sunk + stop - begins
+    return _same(rows, count.masked_fill(outside, 0), total.masked_fill(outside, 0))
+
+
+def _same(rows: Rows, count: Tensor, total: Tensor) -> bool:
+    """Whether rows have so many keys, and those: by the sum of their weights."""
+    return torch.equal(count, rows.count) and torch.equal(total, rows.total)
 
 
 def _same_columns(rows: Rows, mask: Mask, boxes: Boxes) -> bool:
