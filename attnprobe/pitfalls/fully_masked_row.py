@@ -16,7 +16,8 @@ nn.MultiheadAttention without weights.
 **Remedy.** A boolean mask and SDPA without cuDNN, `need_weights=False`; and leave empty samples out.
 
 **Versions.** SDPA before 2.5 gives NaN too; nn.MultiheadAttention with weights still in 2.13. The
-catalogue called SDPA safe from 2.5 on; on an H200 (torch 2.11, cuDNN 9.19) its own choice was not.
+catalogue called SDPA safe from 2.5 on; on an H200 (torch 2.11, cuDNN 9.19) its own choice was not, and
+on a B200 (torch 2.13) left-padded batches are reported to give NaN.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ PITFALL = Pitfall(
         "pytorch#133882",
         "pytorch#41508",
         "pytorch#160064",
+        "unslothai/unsloth#9848",
         "torch@2.13.0:torch/nn/functional.py",
     ),
 )

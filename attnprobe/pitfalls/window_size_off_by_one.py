@@ -12,7 +12,7 @@ A window that already holds 2^n + 1 keys is suspected without any habit: nobody 
 
 **Remedy.** `window_size=(sliding_window - 1, 0)`.
 
-**Versions.** flash-attn since 2.3, torch's `varlen_attn` since 2.11, transformers until its fix.
+**Versions.** flash-attn since 2.3, torch's `varlen_attn` since 2.11, transformers until #40163 (2025).
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ PITFALL = Pitfall(
     fix="flash_attn_func(q, k, v, causal=True, window_size=(sliding_window - 1, 0))",
     references=(
         "transformers#39408",
+        "transformers#40163",
         "xformers#923",
         "Dao-AILab/flash-attention README, 2.3: local (i.e., sliding window) attention",
         "xformers@0.0.35:xformers/ops/fmha/attn_bias.py",
