@@ -245,3 +245,22 @@ def test_everything_is_as_before_afterwards():
         assert torch.matmul is not before[0]
     after = torch.matmul, torch.Tensor.__matmul__, F.scaled_dot_product_attention, torch.einsum
     assert after == before
+
+
+def test_parts_of_a_mask_are_one_mask():
+    """Bloom's way: ALiBi goes into the product, heads in the batch; padding and causality come after."""
+    q, k, v = (torch.randn(8, 32, 16) for _ in range(3))
+    slopes = torch.tensor([0.5, 0.25, 0.125, 0.0625])
+    alibi = (slopes[:, None, None] * torch.arange(32.0)).repeat(2, 1, 1)
+    seen = CAUSAL & (torch.arange(32) < torch.tensor([32, 20])[:, None])[:, None, None]
+    mask = torch.zeros(2, 1, 32, 32).masked_fill(~seen, torch.finfo(torch.float32).min)
+
+    def attention() -> None:
+        scores = alibi.baddbmm(q, k.transpose(1, 2), alpha=0.25).view(2, 4, 32, 32) + mask
+        scores.softmax(-1).view(8, 32, 32) @ v
+
+    found = only(attention).mask
+    assert found is not None
+    assert (found.kind, found.lengths) == ("causal", (32, 20))
+    assert (found.values, found.values_dims) == ("alibi", "1,H,1,N")
+    assert found.slopes == pytest.approx((0.5, 0.25, 0.125, 0.0625))

@@ -127,6 +127,34 @@ CASES: dict[str, tuple[Call, str, str]] = {
         "B8 H12 M1024 K64 bfloat16 mask[1,H,M,N] dense-bool",
         "replayed by half of the pairs at random",
     ),
+    "Swin's shifted windows": (
+        call(
+            (32, 2, 16, 8),
+            order=(0, 1, 2, 3),
+            mask=of(
+                "arbitrary",
+                "float32",
+                mask=None,
+                broadcast="B,H,M,N",
+                values="dense",
+                values_dims="1,H,M,N",
+                requires_grad=True,
+            ),
+        ),
+        "B32 H2 M16 K8 bfloat16 bias[B,H,M,N]+grad dense-float",
+        "the added values are replayed alone",
+    ),
+    "heads told by the mask": (
+        call(
+            (8, 32, 16),
+            order=(0, 1, 2),
+            layout="BMK",
+            api="hand-written",
+            mask=of(shape=(2, 4, 32, 32)),
+        ),
+        "B2 H4 M32 K16 bfloat16 dense-bool",
+        "",
+    ),
     "not looked at": (
         call(order=(0, 1, 2, 3), mask=of("unknown", mask=None, note="too large")),
         "B8 H12 M1024 K64 bfloat16",

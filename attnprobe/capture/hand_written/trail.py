@@ -68,7 +68,7 @@ class Trail:
         self._stage_of = stage_of
         self._capped: float | None = None
         self._operands: list[str] = []
-        self._parts: torch.Tensor | None = None
+        self._parts: list[torch.Tensor] = []
         self.found = False
         self.scale, self.dropout_p = scale, 0.0
         self.softcap: float | None = None
@@ -103,7 +103,7 @@ class Trail:
         elif name in _FILLS:
             self._look(~args[1], "filled")
         elif name in _SOFTMAXES or name == "exp":
-            self._look_at_parts()
+            self._look_at_parts(args[0])
 
     def added(self, other: torch.Tensor, sign: float = 1.0) -> None:
         """A tensor was added to the scores; one value per row is a shift, for a softmax by hand."""
@@ -157,23 +157,31 @@ class Trail:
     def _look(self, mask: torch.Tensor, how: str) -> None:
         """A part of the mask: what it is shows when all parts are there, at the softmax."""
         self._operands.append(how)
-        if self._parts is None:
-            self._parts = mask
-            return
-        wanted = self._parts.requires_grad or mask.requires_grad
-        with quietly(mask.device.type):
-            self._parts = together(self._parts, mask)
-        self._parts.requires_grad_(wanted)
+        self._parts.append(mask)
 
-    def _look_at_parts(self) -> None:
+    def _look_at_parts(self, scores: torch.Tensor) -> None:
         """The mask that all parts are together."""
-        if self._parts is None:
+        if not self._parts:
             return
-        whole, self._parts = self._parts, None
-        if len(self._operands) > 1:
-            parts = ", ".join(self._operands)
-            self.notes.append(f"the mask is made of {len(self._operands)} parts: {parts}")
+        parts, self._parts = self._parts, []
+        if len(parts) > 1:
+            self.notes.append(
+                f"the mask is made of {len(parts)} parts: {', '.join(self._operands)}"
+            )
+        with quietly(scores.device.type):
+            whole, *others = (_by_heads(part, scores) for part in parts)
+            for other in others:
+                whole = together(whole, other)
+        if others:
+            whole.requires_grad_(any(part.requires_grad for part in parts))
         self.masks.append(recognised(whole, self._shape[-2], self._shape[-1]))
+
+
+def _by_heads(part: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """A part that was added while heads were in the batch, as scores have them at the softmax."""
+    if part.dim() == 3 and scores.dim() == 4 and part.shape[0] == scores.shape[0] * scores.shape[1]:
+        return part.reshape(*scores.shape[:2], *part.shape[1:])
+    return part
 
 
 def together(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

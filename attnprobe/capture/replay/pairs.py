@@ -137,6 +137,10 @@ def _without_word(seen: CapturedMask, dims: Dims) -> Pairs:
     """Random pairs: as many of them where all planes are alike, else half of them."""
     kept = 1 - (seen.fraction_masked or 0.0)
     what = f"a mask that has no word ({seen.kind}, {kept:.0%} allowed)"
+    if seen.form in _FLOATS and (seen.values or seen.requires_grad):
+        return Pairs(
+            lengths=dims.lengths, unsaid=(f"of {what} the added values are replayed alone",)
+        )
     bias = Bias.parse(seen.broadcast or "1,1,M,N", forbids=True)
     if not (bias.B or bias.H):
         mask = arbitrary(0, round(100 * kept))
@@ -154,7 +158,7 @@ def _added(seen: CapturedMask, call: Call, dims: Dims) -> Bias | None:
         return None
     if not seen.values and not seen.requires_grad:
         return None
-    differ = (seen.values_dims if seen.values else "") or seen.broadcast
+    differ = (seen.values_dims if seen.values and seen.mask else "") or seen.broadcast
     return Bias.parse(
         differ or "1,1,M,N",
         requires_grad=seen.requires_grad,

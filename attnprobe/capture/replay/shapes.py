@@ -64,6 +64,13 @@ def dims(call: Call) -> tuple[Dims | None, tuple[str, ...]]:
     return _packed(call, found, unsaid)
 
 
+def _heads_of_mask(call: Call) -> int:
+    """Heads that are part of the batch, where a mask of four dims tells them apart; else 1."""
+    shape = call.mask.shape if call.mask else ()
+    alike = len(shape) == 4 and shape[0] * shape[1] == call.q.shape[0] == call.k.shape[0]
+    return shape[1] if alike else 1
+
+
 def _packed(call: Call, whole: Dims, unsaid: list[str]) -> tuple[Dims | None, tuple[str, ...]]:
     """Sequences one behind the other, by the lengths that were seen."""
     q, kv = call.lengths_q, call.lengths_kv or call.lengths_q
@@ -101,7 +108,7 @@ def _four(call: Call, tensor: TensorFacts, which: int) -> tuple[int, int, int, i
         case "BHMK", n if n >= 4:
             return math.prod(shape[:-3]), shape[-3], shape[-2], shape[-1]
         case "BHMK" | "BMK", 3:
-            H = heads or 1
+            H = heads or _heads_of_mask(call)
             if shape[0] % H:
                 raise ValueError(f"{shape[0]} planes are no multiple of {H} heads")
             return shape[0] // H, H, shape[1], shape[2]
