@@ -103,6 +103,23 @@ def count_backward(tally: Tally, node: Any) -> None:
     node.metadata[OWNER] = tally
 
 
+_DEEPEST = 64
+"""Nodes of one call's graph that are told whose they are."""
+
+
+def own(tally: Tally, node: Any, inputs: tuple[Any, ...]) -> None:
+    """Tells the nodes of a call whose they are, down to its inputs: heads may be padded or projected."""
+    ends = {t.grad_fn for t in inputs if isinstance(t, torch.Tensor) and t.grad_fn is not None}
+    waiting, seen = [node], set[Any]()
+    while waiting and len(seen) < _DEEPEST:
+        here = waiting.pop(0)
+        if here is None or here in seen or here in ends:
+            continue
+        seen.add(here)
+        here.metadata[OWNER] = tally
+        waiting += [following for following, _ in here.next_functions]
+
+
 class Memory:
     """The device's memory around one call."""
 

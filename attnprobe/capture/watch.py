@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,11 +15,13 @@ from attnprobe.capture.clock import (
     Memory,
     aliases,
     count_backward,
+    own,
     replaced,
     time_backward,
 )
 from attnprobe.capture.facts import PLAIN, autocast, identity
 from attnprobe.capture.later import in_backward, may_compute
+from attnprobe.capture.names import bound_names, holds_causal_bias, torch_s_own
 from attnprobe.capture.recorder import Recorder
 from attnprobe.capture.seen import Seen
 from attnprobe.capture.tally import Tally
@@ -39,7 +40,7 @@ class Call:
         views: Views that stand for its arguments while its backward pass is timed.
     """
 
-    __slots__ = ("began", "chosen", "memory", "recomputed", "tally", "views")
+    __slots__ = ("began", "chosen", "inputs", "memory", "recomputed", "tally", "views")
 
     def __init__(self, tally: Tally, recomputed: bool) -> None:
         self.tally, self.recomputed = tally, recomputed
@@ -47,6 +48,7 @@ class Call:
         self.began: Any = None
         self.memory: Memory | None = None
         self.chosen = False
+        self.inputs: tuple[Any, ...] = ()
 
     def chose(self, backend: str) -> None:
         """A library says which of its operators it took; one of them may call another."""
@@ -160,7 +162,7 @@ class Watch:
             if has_override((*args, *kwargs.values())) and not torch_s_own(args, kwargs):
                 relevant = (*args, *kwargs.values())
                 run = functools.partial(torch.overrides.handle_torch_function, wrapper, relevant)
-                if not _holds_causal_bias(args, kwargs):
+                if not holds_causal_bias(args, kwargs):
                     return run(*args, **kwargs)
             call = begin(api, read, args, kwargs)
             if call is None:
@@ -237,6 +239,7 @@ class Watch:
         tally.passed(seen.mask)
         if look.due(tally.count, recorder):
             look.look(tally, seen, recorder)
+            call.inputs = (seen.q, seen.k, seen.v)
         if seen.q.is_cuda and tally.count == 1 and may_compute(seen.q):
             call.memory = Memory()
         if recorder.timing and may_compute(seen.q):
@@ -267,37 +270,7 @@ class Watch:
                 if call.views and type(output) in PLAIN:
                     time_backward(self.clock, call.tally.backward_s, output, call.views)
                 count_backward(call.tally, output.grad_fn)
+                if call.inputs:
+                    own(call.tally, output.grad_fn, (*call.inputs, *call.views.values()))
         except Exception as error:  # noqa: BLE001 - as in `begin`
             recorder.gap(f"the end of a call of {call.tally.api}", error)
-
-
-def bound_names() -> dict[int, list[tuple[Any, str]]]:
-    """Where modules outside of torch hold functions, by their id: a notebook's early imports."""
-    found: dict[int, list[tuple[Any, str]]] = {}
-    for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType) and not _is_torch(module):
-            for key, value in list(vars(module).items()):
-                if callable(value):
-                    found.setdefault(id(value), []).append((module, key))
-    return found
-
-
-def _is_torch(module: ModuleType) -> bool:
-    return getattr(module, "__name__", "").split(".")[0] == "torch"
-
-
-def _holds_causal_bias(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """A flag in the form of a tensor: it calls again what was called, which is counted already."""
-    return any(type(value).__name__ == "CausalBias" for value in (*args, *kwargs.values()))
-
-
-def torch_s_own(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a subclass that overrides functions is one of torch's, which know builtins by identity.
-
-    All others (and modes, and CausalBias) compare with the public name, which is our wrapper's now: they
-    are handed the wrapper.
-    """
-    found = {type(v) for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor)} - set(PLAIN)
-    return bool(found) and all(
-        kind.__module__.startswith("torch.") and kind.__name__ != "CausalBias" for kind in found
-    )

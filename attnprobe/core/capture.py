@@ -216,7 +216,8 @@ class Call:
         function: Name of the function at `where`.
         backend: The backend that really ran (`sdpa-flash` ...), by its kernel; empty where that was not
             seen, and several joined by `+`.
-        kernels: Operators that ran below the call, forward and backward, with their counts.
+        kernels: Operators that ran below the call, forward and backward, with the number of times that
+            they could be seen to belong to it.
         recomputed: Forward calls that activation checkpointing made again, in the backward pass.
         backward: How often the backward pass went through it.
         seconds: Forward and backward time in all, where timed (`--timing`); None without.

@@ -149,6 +149,16 @@ def test_multi_head_attention_in_training_is_one_call():
     assert (weights.api, weights.notes) == ("mha", ("need_weights",))
 
 
+def test_the_backward_kernel_of_a_layer_is_seen_below_its_projections():
+    """It is no neighbour of the layer's output in the graph."""
+    layer, x = nn.MultiheadAttention(32, 4, batch_first=True), torch.randn(2, 16, 32)
+    call = only(lambda: layer(x, x, x, need_weights=False)[0].sum().backward())
+    assert dict(call.kernels) == {
+        "_scaled_dot_product_flash_attention_for_cpu": 1,
+        "_scaled_dot_product_flash_attention_for_cpu_backward": 1,
+    }
+
+
 def test_padding_of_multi_head_attention_is_read_with_its_meaning():
     """There True forbids."""
     layer, x = nn.MultiheadAttention(32, 4, batch_first=True), torch.randn(2, 16, 32)
