@@ -80,7 +80,7 @@ def _call(tally: Tally, recorder: Recorder, wait: bool) -> Call:
         caller=tally.origin.caller,
         module=tally.origin.module,
         function=tally.origin.function,
-        backend=_backend(tally),
+        backend=_backend(tally, recorder),
         kernels=tuple(tally.kernels.most_common()),
         recomputed=tally.recomputed,
         backward=tally.backward,
@@ -111,9 +111,13 @@ def _seconds(tally: Tally, forward: Share | None, backward: Share | None) -> flo
     return forward.each_s * (tally.count + tally.recomputed) + back
 
 
-def _backend(tally: Tally) -> str:
+def _backend(tally: Tally, recorder: Recorder) -> str:
+    """By its kernels; SDPA without a fused one has composed the operation of others."""
     if tally.backends:
         return "+".join(sorted(tally.backends))
+    composed = tally.api == "sdpa" and recorder.sees_kernels and tally.count > tally.failed
+    if composed and not tally.kernels and not tally.compiled:
+        return "sdpa-math"
     found = {b for name in tally.kernels for prefix, b in _BACKENDS if name.startswith(prefix)}
     found = {b for b in found if f"sdpa-{b}" not in found}  # flash below sdpa-flash is the same
     return "+".join(sorted(found))
@@ -169,8 +173,17 @@ def _joined(found: list[Call]) -> list[Call]:
         groups.setdefault(_without_lengths(call), []).append(call)
     joined = []
     for group in groups.values():
-        joined += [_one(group)] if len(group) > _MOST_LENGTHS else group
+        joined += [_one(group)] if len(group) > _MOST_LENGTHS else _without_doubles(group)
     return joined
+
+
+def _without_doubles(group: list[Call]) -> list[Call]:
+    """One function that is used at several places in one way makes one call."""
+    alike: dict[Any, list[Call]] = {}
+    for call in group:
+        mask = replace(call.mask, times=1) if call.mask is not None else None
+        alike.setdefault((call.q, call.k, call.v, mask, call.steps), []).append(call)
+    return [_one(calls) if len(calls) > 1 else calls[0] for calls in alike.values()]
 
 
 def _without_lengths(call: Call) -> tuple[Any, ...]:
@@ -215,8 +228,8 @@ def _one(group: list[Call]) -> Call:
         seconds=sum(timed) if timed else None,
         forward=_added([call.forward for call in group]),
         backward_times=_added([call.backward_times for call in group]),
-        queries_seen=tuple(queries.most_common(_KEPT)),
-        keys_seen=tuple(keys.most_common(_KEPT)),
+        queries_seen=tuple(queries.most_common(_KEPT)) if len(queries) > 1 else (),
+        keys_seen=tuple(keys.most_common(_KEPT)) if len(keys) > 1 else (),
         kernels=tuple(
             sum((Counter(dict(call.kernels)) for call in group), Counter()).most_common()
         ),

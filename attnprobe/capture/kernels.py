@@ -52,6 +52,8 @@ def install(module: ModuleType, watch: Watch) -> None:
                     library.impl(short, noted, key, with_keyset=True)
                 made.append(library)
 
+    watch.recorder.sees_kernels = True
+
     def remove() -> None:
         while made:  # the last one first: an override must not outlive the one below it
             made.pop()._destroy()

@@ -44,6 +44,9 @@ class Recorder:
         stamps: When they ended, on `time.perf_counter()`.
         recompiles: By function, how often torch.compile compiled it again.
         flush: Called now and then at the end of a step.
+        when_off: Called when recording ends.
+        looked_s: Seconds spent on looking closely.
+        sees_kernels: Whether fused operators say when they run.
 
     Args:
         root: The script's folder.
@@ -69,6 +72,7 @@ class Recorder:
         self.flush: Callable[[], None] = lambda: None
         self.when_off: list[Callable[[], None]] = []
         self.looked_s = 0.0
+        self.sees_kernels = False
         self.started = time.perf_counter()
         self._stepped: Counter[int] = Counter()
         self._all_steps = 0

@@ -23,6 +23,9 @@ _PLUMBING = ("contextlib.py", "functools.py", "threading.py")
 _DEEPEST = 80
 """Frames that are looked through."""
 
+_WAY = 8
+"""Frames outside of libraries that tell two uses of one function apart."""
+
 _known: dict[CodeType, bool] = {}
 
 
@@ -30,6 +33,17 @@ def place() -> Place | None:
     """The innermost line outside of torch, attention libraries and attnprobe."""
     frame = _outside(sys._getframe(1))
     return (frame.f_code, frame.f_lineno) if frame else None
+
+
+def way() -> tuple[Any, ...]:
+    """Where the call and those around it are made: tells self from cross attention in one function."""
+    found: list[Any] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and len(found) < _WAY:
+        if not _is_library(frame.f_code):
+            found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
 
 
 def _outside(frame: FrameType | None) -> FrameType | None:

@@ -51,7 +51,9 @@ def test_sdpa_by_an_early_name():
 
 
 def test_the_backend_is_what_ran():
-    """On a CPU that is flash for plain inputs, and the math path where a dtype has no other."""
+    """On a CPU that is flash for plain inputs, and with dropout operators that are composed."""
+    composed = only(lambda: early(*qkv(), dropout_p=0.5))
+    assert (composed.backend, composed.kernels) == ("sdpa-math", ())
     call = only(lambda: early(*qkv(grad=True)).sum().backward())
     assert call.backend == "sdpa-flash"
     assert [name for name, _ in call.kernels] == [

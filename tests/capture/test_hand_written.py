@@ -154,6 +154,25 @@ def test_masks_of_several_parts_are_read_off_the_scores():
     assert call.notes == ("the mask is made of 2 parts: selected, filled",)
 
 
+def test_one_function_that_is_used_in_two_ways_makes_two_calls():
+    """Self attention is causal, cross attention is not; both by the same line, as in Whisper."""
+
+    def attend(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        scores = torch.matmul(q, k.mT)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf)
+        return torch.matmul(scores.softmax(-1), k)
+
+    def layer() -> None:
+        x, memory, _ = qkv()
+        x = attend(x, x, CAUSAL)
+        x = attend(x, memory, None)
+        attend(x, x, CAUSAL)
+
+    calls = {call.mask.kind if call.mask else "": call.count for call in captured(layer, 2).calls}
+    assert calls == {"causal": 4, "": 2}
+
+
 def test_scores_may_be_a_sum_of_two_products():
     """Relative positions as in Transformer-XL: the keys are those of the first operand of the sum."""
 

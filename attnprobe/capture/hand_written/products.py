@@ -15,9 +15,9 @@ from attnprobe.capture import look, site
 from attnprobe.capture.clock import aliases, count_backward, replaced, time_backward
 from attnprobe.capture.facts import autocast, identity
 from attnprobe.capture.hand_written.operands import Operands
-from attnprobe.capture.hand_written.trail import Trail
+from attnprobe.capture.hand_written.trail import Trail, sampled_range
 from attnprobe.capture.hand_written.window import Window
-from attnprobe.capture.later import Later, in_backward, may_compute, quietly
+from attnprobe.capture.later import Later, in_backward, may_compute
 from attnprobe.capture.names import torch_s_own
 from attnprobe.capture.seen import Seen
 from attnprobe.capture.tally import Tally
@@ -28,9 +28,6 @@ _TRIES = 2
 
 _MOST = 4096
 """Products that are remembered."""
-
-_SAMPLE = 32
-"""Rows of the scores whose range is looked at."""
 
 ReadOperands = Callable[[tuple[Any, ...], dict[str, Any]], "Operands | None"]
 
@@ -91,6 +88,7 @@ class Products:
         self._thread = _Thread()
         self._known: dict[Hashable, Tally | int] = {}
         self._seconds: dict[Tally, site.Place | None] = {}
+        self._latest: dict[Hashable, Tally] = {}
 
     def watched(self, original: Callable[..., Any], read: ReadOperands) -> Callable[..., Any]:
         """A function that behaves as `original` does."""
@@ -151,11 +149,15 @@ class Products:
             return waiting, None
         if thread.left or (thread.window is not None and not thread.window.busy):
             self.lose()
+        alike = (place, identity(operands.left), identity(operands.right))
+        if in_backward():  # checkpointing makes a call again, which came another way here
+            if (again := self._latest.get(alike)) is not None:
+                again.recomputed += 1
+            return None, None
         key = (
             "hand-written",
-            place,
-            identity(operands.left),
-            identity(operands.right),
+            site.way(),  # unlike other calls', this one's mask is not known when it begins
+            *alike,
             torch.is_grad_enabled(),
             autocast(operands.left.device.type),
             torch.are_deterministic_algorithms_enabled(),
@@ -165,10 +167,6 @@ class Products:
     def _first(self, key: Hashable, operands: Operands, place: site.Place | None) -> Open | None:
         known = self._known.get(key, 0)
         if isinstance(known, int) and (known >= _TRIES or len(self._known) >= _MOST):
-            return None
-        if in_backward():
-            if isinstance(known, Tally):
-                known.recomputed += 1
             return None
         begun = Open(key, operands, place)
         if isinstance(known, Tally):
@@ -196,7 +194,7 @@ class Products:
             return
         window = thread.window or Window()
         with _disable_current_modes():  # another product may be followed already
-            begun.logits, begun.scores, begun.began = _range(out), out.grad_fn, None
+            begun.logits, begun.scores, begun.began = sampled_range(out), out.grad_fn, None
             begun.trail = window.follow(out, begun.operands.scale, begun.operands.added)
         thread.followed[begun.trail] = begun
         if thread.window is None:
@@ -221,6 +219,9 @@ class Products:
             tally.count += 1
             count_backward(tally, followed.scores)
         self._seconds[tally] = place
+        operands = followed.operands
+        alike = (followed.place, identity(operands.left), identity(operands.right))
+        self._latest[alike] = tally
         _told_by(trail, tally)
         if followed.logits is not None and tally.looks < 4:
             tally.logits.append(followed.logits)
@@ -275,16 +276,6 @@ def _replaced(value: Any, views: dict[int, torch.Tensor]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(replaced(item, views) for item in value)
     return replaced(value, views)
-
-
-def _range(scores: torch.Tensor) -> Later | None:
-    """Least and largest of some rows of the first batch element's scores."""
-    with quietly(scores.device.type):
-        part = scores.detach()
-        while part.dim() > 3:
-            part = part[0]
-        part = part[..., :: max(1, part.size(-2) // _SAMPLE), :]
-        return Later(torch.stack(part.float().aminmax())) if part.numel() else None
 
 
 def _told_by(trail: Trail, tally: Tally) -> None:

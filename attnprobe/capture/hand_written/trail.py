@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from attnprobe.capture.facts import dtype_name
-from attnprobe.capture.later import quietly
+from attnprobe.capture.later import Later, quietly
 from attnprobe.capture.look import recognised
 from attnprobe.capture.seen import Looked
 
@@ -201,3 +201,13 @@ def _added(part: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         return part
     nothing = torch.zeros((), dtype=dtype, device=part.device)
     return torch.where(part, nothing, -torch.inf)
+
+
+def sampled_range(scores: torch.Tensor) -> Later | None:
+    """Least and largest of some rows of the first batch element's scores."""
+    with quietly(scores.device.type):
+        part = scores.detach()
+        while part.dim() > 3:
+            part = part[0]
+        part = part[..., :: max(1, part.size(-2) // _SAMPLE), :]
+        return Later(torch.stack(part.float().aminmax())) if part.numel() else None
