@@ -14,6 +14,9 @@ from attnprobe.capture.seen import Looked
 
 Stage = Literal["scores", "exponentials", "sums", "probabilities"]
 
+_SAMPLE = 32
+"""Rows of the scores whose range is looked at."""
+
 _LONGEST = 80
 """Operators after which nobody expects a softmax any more."""
 
