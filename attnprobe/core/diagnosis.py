@@ -62,6 +62,7 @@ class Subject:
         habits: What the code does around the call that no field of the case says (device/habits/).
         calls_per_step: How often one step makes it.
         needs: What the model needs of it.
+        step_s: Seconds of one step of the script that makes it, where that was seen.
     """
 
     case: Case
@@ -69,6 +70,7 @@ class Subject:
     habits: tuple[str, ...] = ()
     calls_per_step: int = 1
     needs: Needs = field(default_factory=Needs)
+    step_s: float | None = None
 
     @property
     def where(self) -> str:

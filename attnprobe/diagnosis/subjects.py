@@ -18,9 +18,11 @@ def subjects(workload: Workload, calls: Iterable[Call]) -> tuple[Subject, ...]:
         workload: Says what the model needs.
         calls: Those that run here.
     """
-    needs = Needs(**workload.needs)
+    needs, step_s = Needs(**workload.needs), workload.step_s
     found = (
-        Subject(call.case, call.backend or ORDINARY, call.habits, call.calls_per_step, needs)
+        Subject(
+            call.case, call.backend or ORDINARY, call.habits, call.calls_per_step, needs, step_s
+        )
         for call in calls
         if not call.case.module
     )

@@ -64,6 +64,8 @@ class Workload:
         needs: What the user's model needs: bias_grad, lse, deterministic, dropout, compile.
         calls: All cases, grids expanded.
         notes: What the cases do not say of what they stand for.
+        step_s: Seconds of one step of the script that the calls were seen in; None where that is not
+            known.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Workload:
     needs: Mapping[str, Any] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
     notes: tuple[str, ...] = ()
+    step_s: float | None = None
 
     @property
     def cases(self) -> tuple[Case, ...]:

@@ -30,7 +30,9 @@ CASE = Case(
     mask_form="dense-float",
     name="custom-mask",
 )
-SUBJECT = Subject(CASE, "xformers-default", calls_per_step=12, needs=Needs(deterministic=True))
+SUBJECT = Subject(
+    CASE, "xformers-default", calls_per_step=12, needs=Needs(deterministic=True), step_s=0.25
+)
 TILED = Subject(
     Case(2, 8, 2, 512, 512, 64, 64, "bfloat16", "cuda", name="decoder"),
     "sdpa-default",

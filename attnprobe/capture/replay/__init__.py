@@ -122,6 +122,7 @@ def workload(captured: capture.Capture) -> Workload:
         about=f"{len(calls)} different attention calls of {captured.script}",
         calls=tuple(calls.values()),
         notes=tuple(dict.fromkeys(notes)),
+        step_s=captured.step_s,
     )
 
 

@@ -46,6 +46,7 @@ def findings(report: Report) -> tuple[Block, ...]:
     blocks: list[Block] = [Heading("Findings", 2), _verdict(report, by_verdict)]
     if confirmed:
         blocks.append(_table(confirmed))
+        blocks += _of_a_step(confirmed)
     if sum(bool(finding.saves_s) for finding in confirmed) > 1:
         blocks.append(Paragraph(line("Each saving is of that fix alone: they do not add up.")))
     if any(
@@ -100,6 +101,18 @@ def _verdict(report: Report, by_verdict: dict[Verdict, list[Finding]]) -> Note:
         return Note("note" if "would_test" in counts else "good", line(said))
     codes = len({finding.suspicion.code for finding in confirmed})
     return Note("wrong", line(f"{units.counted(codes, 'pitfall')} proven here. {said}"))
+
+
+def _of_a_step(confirmed: Sequence[Finding]) -> list[Block]:
+    """What the savings are a share of, where a script was seen."""
+    step_s = confirmed[0].suspicion.subject.step_s
+    most = max((f.saves_gpu_s or 0.0 for f in confirmed), default=0.0)
+    if step_s is None or most <= 0:
+        return []
+    said = f"One step of the script took {units.seconds(step_s)}: the largest saving is "
+    said += f"{units.share(most / step_s)} of it at most. A script whose GPU waits for its host "
+    said += "elsewhere gains less."
+    return [Paragraph(line(said))]
 
 
 def _table(found: Sequence[Finding]) -> Table:
