@@ -105,7 +105,8 @@ def _verdict(report: Report, by_verdict: dict[Verdict, list[Finding]]) -> Note:
 
 def _of_a_step(confirmed: Sequence[Finding]) -> list[Block]:
     """What the savings are a share of, where a script was seen."""
-    step_s = confirmed[0].suspicion.subject.step_s
+    steps = (finding.suspicion.subject.step_s for finding in confirmed)
+    step_s = next((seconds for seconds in steps if seconds is not None), None)
     most = max((f.saves_gpu_s or 0.0 for f in confirmed), default=0.0)
     if step_s is None or most <= 0:
         return []
