@@ -12,6 +12,7 @@ from attnprobe.core.capture import Capture
 from attnprobe.errors import UsageError
 from attnprobe.located_yaml import MAX_CHARACTERS
 from attnprobe.workload import Workload, parse
+from attnprobe.workload.written import written
 
 
 @cache
@@ -47,11 +48,15 @@ def find(workload: str) -> Path:
 
 
 def text(workload: str) -> str:
-    """The YAML itself.
+    """The YAML itself; that of a capture is written for it.
 
     Raises:
         UsageError: The file cannot be read as text.
+        SessionError: A capture that cannot be read.
     """
+    seen = captured(workload)
+    if seen is not None:
+        return written(_calls(seen, workload))
     path = find(workload)
     try:
         with path.open("rb") as file:

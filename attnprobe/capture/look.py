@@ -33,11 +33,14 @@ _TO_BHMK = {"BHMK": (0, 1, 2, 3), "BMHK": (0, 2, 1, 3), "MHK": (1, 0, 2), "BMK":
 
 
 def due(number: int, recorder: Recorder) -> bool:
-    """The first two calls, and those whose number is a power of two while there is time for it."""
+    """The first two calls; while there is time, those whose number is a power of two, and the next.
+
+    Layers often take turns (a window, no window): powers of two alone would see one kind of them.
+    """
     if number <= 2:
         return True
     spent = recorder.looked_s / max(1e-9, time.perf_counter() - recorder.started)
-    return number & (number - 1) == 0 and spent < SHARE
+    return (number & (number - 1) == 0 or (number - 1) & (number - 2) == 0) and spent < SHARE
 
 
 def look(tally: Tally, seen: Seen, recorder: Recorder) -> None:

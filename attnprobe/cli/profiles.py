@@ -24,7 +24,8 @@ def profiles(
 ) -> None:
     """The workloads that ship; with NAME, the text of one.
 
-    `attnprobe profiles check-quick > mine.yaml` starts a workload of your own.
+    `attnprobe profiles check-quick > mine.yaml` starts a workload of your own, and so does `attnprobe
+    profiles run.json` with what `attnprobe capture -o run.json` saw of a script.
     """
     if schema and name:
         raise UsageError("--schema is of all workloads", fix="leave out NAME, or --schema")
@@ -35,7 +36,7 @@ def profiles(
     if name:
         emit(shipped.text(name))
         workload = shipped.load(name)
-        next_step(f"{_runs(workload)}   ({_cases(workload)})")
+        next_step(f"{_runs(name)}   ({_cases(workload)})")
         return
     workloads = [shipped.load(name) for name in shipped.names()]
     width = max(len(workload.name) for workload in workloads)
@@ -50,8 +51,6 @@ def _cases(workload: Workload) -> str:
     return f"{cuda} cases on a GPU, {cpu} on a CPU"
 
 
-def _runs(workload: Workload) -> str:
+def _runs(name: str) -> str:
     """The command that a workload was written for."""
-    return (
-        f"attnprobe {'check' if workload.name.startswith('check-') else 'profile'} {workload.name}"
-    )
+    return f"attnprobe {'check' if name.startswith('check-') else 'profile'} {name}"

@@ -123,9 +123,11 @@ def test_forbidding_twice_forbids():
     assert said.forbidding == (-2e4, -1e4)
 
 
-def test_two_values_far_apart_forbid():
-    """Swin's -100; and -40, which is a bias."""
+def test_a_value_far_below_all_others_forbids():
+    """Swin's -100, on top of a learned bias too; and -40, which is a bias."""
     shifted = torch.block_diag(torch.ones(4, 4), torch.ones(8, 8)).bool()
+    learned = look(added(shifted, -100.0) + torch.randn(1, 3, M, M))
+    assert (learned.kind, learned.values) == ("block-diagonal", "dense")
     said = look(added(shifted, -100.0))
     assert (said.kind, said.forbidding, said.values) == ("block-diagonal", (-100.0, -100.0), "")
     assert look(added(shifted, -40.0)).kind == "all-true"

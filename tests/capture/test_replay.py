@@ -20,6 +20,8 @@ from attnprobe.core.mask import NONE, Mask
 from attnprobe.device import alibi
 from attnprobe.errors import AttnprobeError
 from attnprobe.masks.causal import causal
+from attnprobe.workload import parse
+from attnprobe.workload.written import written
 from tests.capture.captures import CAUSAL, TRAINING, call, mask, tensor
 
 GOLDEN = Path(__file__).parent / "files" / "training.json"
@@ -281,6 +283,14 @@ def test_a_workload_counts_calls_per_step():
     ]
     assert found.calls[0].source == "train.py: model.py:52, model.py:70"
     assert "not seen: flash_attn: imported before the hooks" in found.notes
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_capture_can_be_written_down(name: str):
+    """The YAML of a captured call is read as the same call."""
+    seen = workload(Capture(script="a script?.py", steps=1, calls=(CASES[name][0],)))
+    again = parse(written(seen), "again")
+    assert again.calls == seen.calls
 
 
 def test_the_golden_file_is_read():

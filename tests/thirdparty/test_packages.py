@@ -75,6 +75,24 @@ HUGGINGFACE = {
 """Six calls are two layers in three training steps. T5 does not scale, and neither does Whisper after
 it has scaled the queries; Llama's own code repeats key heads, SDPA is told of groups."""
 
+OTHERS = {
+    ("bloom", "eager"): [
+        f"6 hand-written: {TEXT} causal(align=bottom-right) scale=0.25 alibi lengths(padded) "
+        "dense-float | causal float32 keys 24,15 left 0,9"
+    ],
+    ("opt", "sdpa"): [
+        f"6 sdpa: {TEXT} causal(align=bottom-right) scale=1 lengths(padded) mixed dense-bool "
+        "| causal bool keys 24,15 left 0,9"
+    ],
+    ("swin", "sdpa"): [
+        f"{n} sdpa: {shape} scale=0.353553 bias[{dims}]+grad BMHK dense-float | {kind} float32"
+        for shape in ("B32 H2 M16 K8 float32", "B8 H4 M16 K8 float32")
+        for n, dims, kind in ((3, "1,H,M,N", "all-true"), (3, "B,H,M,N", "arbitrary"))
+    ],
+}
+"""ALiBi with padding on the left, added in parts; padding on the left; windows whose shift leaves a mask
+without a word."""
+
 FLEX = {
     "llama": [f"2 flex: {GROUPED} {CAUSAL} scale=0.25 mixed fwd | causal BlockMask"],
     "mistral": [f"2 flex: {GROUPED} {WINDOW} scale=0.25 mixed fwd | window BlockMask"],
@@ -86,14 +104,16 @@ FLEX = {
 }
 """A forward pass: flex_attention has no backward on a CPU. The other models do not offer it."""
 
-MODELS = [(model, way) for model, ways in HUGGINGFACE.items() for way in ways]
+MODELS = {
+    (model, way): found for model, ways in HUGGINGFACE.items() for way, found in ways.items()
+} | OTHERS
 
 
 @pytest.mark.parametrize(("model", "way"), MODELS)
 def test_transformers_calls_are_seen(model: str, way: str, run: Run):
     """A model trained with this implementation of attention makes these calls and no others."""
     require("transformers")
-    assert lines(run("huggingface.py", model, way)) == sorted(HUGGINGFACE[model][way])
+    assert lines(run("huggingface.py", model, way)) == sorted(MODELS[model, way])
 
 
 @pytest.mark.parametrize("model", FLEX)
@@ -110,16 +130,29 @@ def test_a_compiled_model_is_seen(run: Run):
     assert found == HUGGINGFACE["gpt2"]["sdpa"]
 
 
-def test_masks_that_differ_at_one_place_are_told_apart(run: Run):
-    """T5's decoder attends itself and the encoder by one line of code with tensors of one shape."""
-    require("transformers")
-    found = lines(run("huggingface.py", "t5", "eager"))
-    assert [said.split(": ")[1] for said in found] == [
+TURNS = {
+    "t5": {
         f"{TEXT} {CAUSAL} scale=1 bias[1,H,M,N]+grad dropout=0.1 mixed dense-float | causal float32",
         f"{TEXT} scale=1 bias[1,H,M,N]+grad dropout=0.1 BMHK dense-float | all-true float32",
         f"{TEXT} scale=1 dropout=0.1 mixed dense-float | all-true float32",
-    ]
-    assert sum(int(said.split()[0]) for said in found) == 18
+    },
+    "gemma2": {
+        f"{TEXT} {WINDOW} scale=0.0625 softcap=50 mixed dense-float | window float32",
+        f"{TEXT} {CAUSAL} scale=0.0625 softcap=50 mixed dense-float | causal float32",
+    },
+}
+
+
+@pytest.mark.parametrize("model", TURNS)
+def test_masks_that_take_turns_at_one_place_are_told_apart(model: str, run: Run):
+    """T5's decoder attends itself and the encoder by one line, Gemma 2's layers have windows by turns.
+
+    How often each mask comes is estimated from the calls that were looked at; the sum is exact.
+    """
+    require("transformers")
+    found = lines(run("huggingface.py", model, "eager"))
+    assert {said.split(": ")[1] for said in found} == TURNS[model]
+    assert sum(int(said.split()[0]) for said in found) == (18 if model == "t5" else 6)
 
 
 PREFILL = {"dynamic": "M10", "static": "M10x17"}

@@ -19,13 +19,10 @@ CHUNK = 2**22
 LOW = {torch.float16: -6e4}
 """Values up to this (-0.9e8 of other dtypes) forbid a pair, whatever there is: -inf, finfo.min, -1e9."""
 
-LOWEST_BIAS = -9e3
-"""Values up to this forbid a pair where nothing lies near: -1e4, 9984 in bfloat16, is BERT's habit
-(transformers@3.0.0:modeling_utils.py, `extended_attention_mask * -10000.0`)."""
-
-FAR = 50.0
-"""Of two values alone, the lower forbids when they lie so far apart: exp(-50) is 2e-22. Swin's shifted
-windows use -100 (microsoft/Swin-Transformer:models/swin_transformer.py)."""
+LOWEST_BIAS = -50.0
+"""Values up to this forbid a pair where nothing lies near: exp(-50) is 2e-22. BERT's habit is -10000
+(transformers@3.0.0:modeling_utils.py), 9984 in bfloat16; Swin's shifted windows use -100
+(microsoft/Swin-Transformer:models/swin_transformer.py)."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def _cut(mask: Tensor) -> Tensor:
     """(): values up to this forbid.
 
     `LOW`, unless the least value above it is below `LOWEST_BIAS` and lies apart from all that are
-    milder, as -1e4 does and ALiBi over ten thousand keys does not; or there are two values alone.
+    milder, as -1e4 and -100 do and ALiBi over thousands of keys does not.
     """
     low = LOW.get(mask.dtype, -0.9e8)
     floor = torch.full((), low, dtype=mask.dtype, device=mask.device)
@@ -112,10 +109,7 @@ def _cut(mask: Tensor) -> Tensor:
     strictest = torch.where(mask <= milder, mask, -torch.inf).amax()
     mildest = torch.where(mask > milder, mask, torch.inf).amin()
     apart = (least <= LOWEST_BIAS) & (mildest > strictest * 0.1)
-    cut = torch.where(apart, milder, floor)
-    lowest, highest = mask.amin(), mask.amax()
-    two = ((mask == lowest) | (mask == highest)).all() & (lowest - highest <= -FAR)
-    return torch.where(two, torch.maximum(cut, lowest / 2 + highest / 2), cut)
+    return torch.where(apart, milder, floor)
 
 
 def _values(mask: Tensor, allowed: Tensor, cut: Tensor) -> Values:

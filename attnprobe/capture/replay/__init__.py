@@ -48,13 +48,15 @@ def each(call: capture.Call) -> tuple[Replayed, ...]:
     seen = (call.mask, *call.other_masks)
     groups = dict[object, list[capture.CapturedMask]]()
     for mask in seen:
-        alike = (mask.kind, mask.form, mask.mask, mask.values_dims, mask.requires_grad)
+        differ = None if mask.requires_grad else mask.values_dims  # what is learned begins as 0
+        alike = (mask.kind, mask.form, mask.mask, differ, mask.requires_grad)
         groups.setdefault(alike, []).append(mask)
     looks = sum(mask.times for mask in seen)
-    found = []
+    found, so_far, given = [], 0, 0
     for first, *others in groups.values():
-        times = sum(mask.times for mask in (first, *others))
-        count = max(1, round(call.count * times / looks))
+        so_far += sum(mask.times for mask in (first, *others))
+        count = max(1, round(call.count * so_far / looks) - given)
+        given += count
         found.append(replayed(replace(call, mask=first, other_masks=tuple(others), count=count)))
     return tuple(found)
 

@@ -87,12 +87,42 @@ def whisper():
     return model, {"input_features": torch.randn(2, 8, 80), "labels": text()["labels"]}
 
 
+def bloom():
+    config = transformers.BloomConfig(n_layer=2, hidden_size=64, n_head=4, **TOKENS, **SMALL)
+    return transformers.BloomForCausalLM(config), {**text(), "attention_mask": padded_left()}
+
+
+def gemma2():
+    shape = {"head_dim": 16, "sliding_window": 8}
+    config = transformers.Gemma2Config(**LLAMA, **shape, **TOKENS, **SMALL)
+    return transformers.Gemma2ForCausalLM(config), text()
+
+
+def opt():
+    shape = {"num_hidden_layers": 2, "hidden_size": 64, "ffn_dim": 64, "num_attention_heads": 4}
+    sizes = {"max_position_embeddings": 64, "word_embed_proj_dim": 64}
+    config = transformers.OPTConfig(**shape, **sizes, **TOKENS, **SMALL)
+    return transformers.OPTForCausalLM(config), {**text(), "attention_mask": padded_left()}
+
+
+def swin():
+    shape = {"image_size": 32, "patch_size": 2, "embed_dim": 16, "window_size": 4}
+    config = transformers.SwinConfig(**shape, depths=[2, 2], num_heads=[2, 4], **SMALL)
+    model = transformers.SwinForImageClassification(config)
+    return model, {"pixel_values": torch.randn(2, 3, 32, 32), "labels": torch.tensor([0, 1])}
+
+
+def padded_left():
+    return (torch.arange(24)[None] >= torch.tensor([0, 9])[:, None]).long()
+
+
 def text():
     tokens = torch.randint(3, 64, (2, 24))
     return {"input_ids": tokens, "labels": tokens}
 
 
-model, batch = {f.__name__: f for f in (gpt2, llama, mistral, t5, bert, vit, whisper)}[name]()
+MODELS = (gpt2, llama, mistral, t5, bert, vit, whisper, bloom, gemma2, opt, swin)
+model, batch = {f.__name__: f for f in MODELS}[name]()
 run = torch.compile(model) if compiled else model
 if implementation == "flex":
     with torch.no_grad():
