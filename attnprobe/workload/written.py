@@ -32,7 +32,7 @@ def written(workload: Workload) -> str:
         "source": workload.source,
         "cases": [_entry(call) for call in workload.calls],
     }
-    notes = "".join(f"# {note}\n" for note in workload.notes)
+    notes = "".join(f"# {_printable(note)}\n" for note in workload.notes)
     return notes + yaml.safe_dump(
         {key: value for key, value in data.items() if value},
         sort_keys=False,
@@ -40,6 +40,11 @@ def written(workload: Workload) -> str:
         width=120,
         default_flow_style=None,
     )
+
+
+def _printable(text: str) -> str:
+    """One line that YAML can hold as a comment, whatever paths the notes name."""
+    return "".join(c if c.isprintable() and c.isascii() else "?" for c in text)
 
 
 def _label(text: str) -> str:
