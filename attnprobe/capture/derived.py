@@ -28,6 +28,7 @@ _RANDOM = {
     "bernoulli",
     "randperm",
 }
+_FRESH = {"zeros_like", "ones_like", "full_like", "zeros", "ones", "full", "clone"}
 _IN_PLACE = {"setitem", "iadd", "isub", "imul", "itruediv", "iand", "ior", "ixor"}
 
 
@@ -63,7 +64,7 @@ def _written_to(graph: torch.fx.Graph) -> set[torch.fx.Node]:
     """Nodes whose memory another writes to: its first argument, and what that may be a view of."""
     found = set[torch.fx.Node]()
     for node in graph.nodes:
-        if not _writes(node):
+        if not _writes(node) or _fills_its_own(node):
             continue
         source = node.args[0] if node.args else None
         while isinstance(source, torch.fx.Node) and source not in found:
@@ -76,6 +77,14 @@ def _written_to(graph: torch.fx.Graph) -> set[torch.fx.Node]:
 def _writes(node: torch.fx.Node) -> bool:
     name = _name(node)
     return name in _IN_PLACE or (name.endswith("_") and not name.endswith("__"))
+
+
+def _fills_its_own(node: torch.fx.Node) -> bool:
+    """Whether it writes to a tensor that was made for it alone: made and filled again, it is equal."""
+    source = node.args[0] if node.args else None
+    if not isinstance(source, torch.fx.Node) or not _writes(node):
+        return False
+    return _name(source) in _FRESH and len(source.users) == 1
 
 
 def _name(node: torch.fx.Node) -> str:
@@ -98,7 +107,7 @@ def _needed(
         node = left.pop()
         if node in needed:
             continue
-        if _writes(node) or node in written_to:
+        if (_writes(node) and not _fills_its_own(node)) or node in written_to:
             raise Underivable(f"it hangs on {node.name}, which is written to in place")
         _hold_harmless(node)
         needed.add(node)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from attnprobe.capture.hand_written import traced
 from attnprobe.capture.later import in_backward
 from attnprobe.capture.owners import OWNER
 from attnprobe.capture.recorder import Recorder
+from attnprobe.capture.reread import Reread
 from attnprobe.capture.seen import Seen
 from attnprobe.capture.site import origin_in
 from attnprobe.capture.tally import Tally
@@ -28,6 +28,7 @@ _READERS = {
     "flex_attention": ("flex", flex.read_traced),
     "varlen_attn": ("varlen", varlen.read_traced),
     "_varlen_attn": ("varlen", varlen.read_traced),
+    "multi_head_attention_forward": ("mha", mha.read_forward),
     "_native_multi_head_attention": ("mha-fast-path", mha.read_native),
     "_transformer_encoder_layer_fwd": ("encoder-fast-path", mha.read_layer),
 }
@@ -35,6 +36,7 @@ _READERS = {
 
 
 INSIDE = "made inside the compiled region"
+UNTOLD = "its backend is not told from that of another call of its shape in the compiled region"
 
 
 class Region:
@@ -51,7 +53,7 @@ class Region:
     def __init__(self, gm: torch.fx.GraphModule, recorder: Recorder) -> None:
         self._recorder, self._runs = recorder, 0
         self.tallies: Counter[Tally] = Counter()
-        self._masks: dict[Tally, int | torch.Tensor | Computed] = {}
+        self._masks: dict[Tally, int | torch.Tensor | Computed | Reread] = {}
         inputs = {n: i for i, n in enumerate(n for n in gm.graph.nodes if n.op == "placeholder")}
         casting = _Autocast()
         for node in gm.graph.nodes:
@@ -64,7 +66,9 @@ class Region:
             seen = read(args, kwargs)
             if seen is not None and isinstance(seen.q, torch.Tensor):
                 tally = self._add(api, seen, node, casting.dtype)
-                if tally is not None:
+                if tally is not None and seen.look is not None:
+                    self._masks[tally] = Reread(gm, read, node, inputs, seen)
+                elif tally is not None:
                     self._find_mask(gm, node, inputs, seen, tally)
         for found in traced.found_in(gm.graph):
             self._add_hand_written(gm, found)
@@ -148,6 +152,11 @@ class Region:
 
     def _look(self, tally: Tally, args: tuple[Any, ...]) -> None:
         mask: Any = self._masks.get(tally)
+        if isinstance(mask, Reread):
+            if look.due(self._runs, self._recorder):
+                found = mask(args)
+                tally.masks += [found] if found is not None else []
+            return
         if isinstance(mask, Computed):
             if look.due(self._runs, self._recorder):
                 sizes = (tensor.shape[-2] for tensor in tally.tensors[:2])
@@ -185,14 +194,26 @@ class Region:
 
     def ran(self, operator: str, arguments: tuple[Any, ...]) -> None:
         """An operator ran inside: it belongs to the call whose queries have its queries' shape."""
-        for tally in self._owners(arguments):
-            tally.kernels[operator] += 1
-            return
-
-    def _owners(self, arguments: tuple[Any, ...]) -> Iterator[Tally]:
         shapes = {tuple(a.shape) for a in arguments[:3] if isinstance(a, torch.Tensor)}
-        yield from (tally for tally in self.tallies if tally.tensors[0].shape in shapes)
-        yield from self.tallies
+        owners = [tally for tally in self.tallies if _heads_apart(tally) in shapes]
+        if not owners and len(self.tallies) == 1:
+            owners = list(self.tallies)
+        for tally in owners:
+            if len(owners) == 1:
+                tally.kernels[operator] += 1
+            elif UNTOLD not in tally.notes:
+                tally.notes.append(UNTOLD)
+
+
+def _heads_apart(tally: Tally) -> tuple[int, ...]:
+    """The shape of the queries as a fused operator takes them, (B, H, M, K)."""
+    shape, heads = tally.tensors[0].shape, tally.flags.heads[0]
+    match tally.flags.layout:
+        case "MBD" if len(shape) == 3:
+            return (shape[1], heads, shape[0], shape[2] // heads)
+        case "BMD" if len(shape) == 3:
+            return (shape[0], heads, shape[1], shape[2] // heads)
+    return shape
 
 
 class _Autocast:

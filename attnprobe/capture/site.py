@@ -104,7 +104,8 @@ def origin(place: Place | None, root: str, module_class: type) -> Origin:
         if frame is None or (module is not None and caller):
             break
         code = frame.f_code
-        module = module or _running(frame, module_class)
+        if module is None:  # no truth of a module is asked: some have a length, or raise
+            module = _running(frame, module_class)
         if not caller and not _is_library(code) and _below(root, code.co_filename):
             caller = "here" if frame is outside else written(code, frame.f_lineno, root)
         frame = frame.f_back

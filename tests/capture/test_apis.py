@@ -386,6 +386,22 @@ def test_a_recompilation_is_told():
     assert (place.endswith(" forward"), times) == (True, 1)
 
 
+def test_a_layer_in_a_compiled_region():
+    """torch.compile takes it as a whole; its padding mask forbids where it is True."""
+    torch._dynamo.reset()
+    layer = nn.MultiheadAttention(32, 4, batch_first=True)
+    compiled = torch.compile(layer, backend="aot_eager")
+    x, padding = torch.randn(2, 16, 32), torch.arange(16) >= torch.tensor([[5], [16]])
+    call = only(
+        lambda: compiled(x, x, x, need_weights=False, key_padding_mask=padding)[0].sum().backward(),
+        2,
+    )
+    assert (call.api, call.count, call.backward, call.compiled) == ("mha", 2, 2, True)
+    assert call.backend == "sdpa-flash"
+    assert call.mask is not None
+    assert (call.mask.kind, call.mask.lengths) == ("key-padding", (5, 16))
+
+
 def test_hand_written_attention_in_a_compiled_region():
     """Two products and a softmax among the nodes of its graph."""
     torch._dynamo.reset()

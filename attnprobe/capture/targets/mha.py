@@ -43,10 +43,10 @@ def install(module: ModuleType, watch: Watch) -> None:
         watch.function(module, "_native_multi_head_attention", "mha-fast-path", read_native)
         watch.function(module, "_transformer_encoder_layer_fwd", "encoder-fast-path", read_layer)
     else:
-        watch.function(module, "multi_head_attention_forward", "mha", _forward)
+        watch.function(module, "multi_head_attention_forward", "mha", read_forward)
 
 
-def _forward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
+def read_forward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seen:
     """Tokens before the batch, whatever the layer's `batch_first`."""
     given = Arguments(_FORWARD, {"training": True, "need_weights": True}, args, kwargs)
     heads = int(given["num_heads"])
