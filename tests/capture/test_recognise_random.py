@@ -162,3 +162,81 @@ def test_what_is_said_reproduces_every_element(first: int):
         else:
             again = rebuilt(said, B, drawn.Mq, drawn.Mkv)
         assert torch.equal(again, drawn.allowed), (seed, said)
+
+
+def with_values(seed: int) -> tuple[Tensor, Tensor]:
+    """A float mask with values of some kind, (B, H, M, N), and the pairs that it allows."""
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    B, H, Mq, Mkv = (rng.randint(1, n) for n in (3, 4, 12, 12))
+    Mkv = rng.choice((Mq, Mkv))
+    i, j = torch.arange(Mq)[:, None], torch.arange(Mkv)[None]
+    slopes = 2.0 ** -torch.arange(1.0, H + 1)[:, None, None]
+    table = torch.randn(H, Mq + Mkv, generator=generator)
+    values = rng.choice(
+        (
+            lambda: torch.randn([rng.choice((1, n)) for n in (B, H, Mq, Mkv)], generator=generator),
+            lambda: -slopes * (i - j).abs(),
+            lambda: slopes * j.float(),
+            lambda: -slopes * (i + Mkv - Mq - j).abs(),
+            lambda: table[:, j - i + Mq],
+            lambda: torch.full((1, 1), rng.choice((0.0, 0.0, 2.5))),
+        )
+    )()
+    dtype = rng.choice((torch.float32, torch.float64, torch.bfloat16))
+    allowed = planes(rng, family(rng), B, Mq, Mkv)[:, None].expand(B, H, Mq, Mkv)
+    full = values.to(dtype).expand(B, H, Mq, Mkv).clone()
+    if rng.random() < 0.2:
+        full[rng.randrange(B), rng.randrange(H), rng.randrange(Mq), rng.randrange(Mkv)] += 1.0
+    return full.masked_fill(~allowed, rng.choice(FORBIDDING[dtype])), allowed
+
+
+def same_along(values: Tensor, allowed: Tensor, dim: int) -> bool:
+    """Whether all allowed values along a dim are the same."""
+    most = values.masked_fill(~allowed, -torch.inf).amax(dim, keepdim=True)
+    return bool(((values == most) | ~allowed).all())
+
+
+def by_distance(values: Tensor, allowed: Tensor) -> bool:
+    """Whether allowed values of a plane with the same j - i are the same."""
+    Mq, Mkv = values.shape[2:]
+    return all(
+        len(set(plane.diagonal(d)[seen.diagonal(d)].tolist())) < 2
+        for plane, seen in zip(values.flatten(0, 1), allowed.flatten(0, 1), strict=True)
+        for d in range(1 - Mq, Mkv)
+    )
+
+
+def sloped(values: Tensor, allowed: Tensor, said: CapturedMask) -> bool:
+    """Whether allowed values fall by the slopes that were said, up to a shift per row."""
+    _B, _H, Mq, Mkv = values.shape
+    i, j = torch.arange(Mq)[:, None], torch.arange(Mkv)[None]
+    slopes = torch.tensor(said.slopes, dtype=torch.float64)[:, None, None]
+    tolerance = 4 * torch.finfo(values.dtype).eps * max(1.0, float(values[allowed].abs().max()))
+    shapes = (slopes * j, -slopes * (i - j).abs(), -slopes * (i + Mkv - Mq - j).abs())
+    rest = [values.double() - shape for shape in shapes]
+    spread = (
+        x.masked_fill(~allowed, -torch.inf).amax(-1) - x.masked_fill(~allowed, torch.inf).amin(-1)
+        for x in rest
+    )
+    return any(bool((s <= tolerance).all()) for s in spread)
+
+
+@pytest.mark.parametrize("first", range(0, 1000, 250))
+def test_what_is_said_of_values_is_true(first: int):
+    """Nothing, a slope, a function of the distance, dims along which they differ: 1,000 float masks."""
+    for seed in range(first, first + 250):
+        mask, allowed = with_values(seed)
+        said = Recogniser()(mask, *mask.shape[2:]).read()
+        assert said.fraction_masked == pytest.approx(1 - allowed.double().mean().item()), seed
+        if not bool(allowed.any()):
+            continue
+        if said.values == "":
+            assert len(mask[allowed].unique()) == 1, seed
+            continue
+        differ = [not same_along(mask, allowed, dim) for dim in range(4)]
+        letters = ",".join(n if d else "1" for n, d in zip("BHMN", differ, strict=True))
+        assert said.values_dims == letters, (seed, said)
+        if said.values == "relative":
+            assert by_distance(mask, allowed), (seed, said)
+        if said.values == "alibi":
+            assert sloped(mask, allowed, said), (seed, said)
