@@ -279,3 +279,18 @@ def test_a_shape_that_does_not_broadcast_is_refused():
     """A mask for another number of keys is an error of the caller's."""
     with pytest.raises(ValueError, match="does not broadcast"):
         recognise(CAUSAL, M, M + 1)
+
+
+def test_heads_that_differ_are_mixed():
+    """Heads with padding of their own have no lengths per sequence."""
+    said = look((KEY < torch.tensor([5, 9])[:, None, None]).expand(2, M, M))
+    assert (said.kind, said.lengths) == ("mixed", ())
+    assert "heads differ" in said.note
+
+
+def test_holes_are_those_of_every_row():
+    """As many keys in each row as padding with holes leaves, but others in one of them."""
+    holed = CAUSAL & (KEY % 3 != 1)
+    assert look(holed).holes
+    holed[5, 3], holed[5, 6] = False, True
+    assert look(holed).kind == "arbitrary"
