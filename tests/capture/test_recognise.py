@@ -283,7 +283,7 @@ def test_a_shape_that_does_not_broadcast_is_refused():
 
 def test_heads_that_differ_are_mixed():
     """Heads with padding of their own have no lengths per sequence."""
-    said = look((KEY < torch.tensor([5, 9])[:, None, None]).expand(2, M, M))
+    said = look((torch.tensor([5, 9])[:, None, None] > KEY).expand(2, M, M))
     assert (said.kind, said.lengths) == ("mixed", ())
     assert "heads differ" in said.note
 
