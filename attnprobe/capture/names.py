@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import torch
 
 from attnprobe.capture.facts import PLAIN
+
+ORIGINAL = "__attnprobe_original__"
+"""Attribute of a watched function: what it stands for."""
 
 
 def bound_names() -> dict[int, list[tuple[Any, str]]]:
@@ -17,9 +20,15 @@ def bound_names() -> dict[int, list[tuple[Any, str]]]:
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType) and not _is_torch(module):
             for key, value in list(vars(module).items()):
-                if callable(value):
-                    found.setdefault(id(value), []).append((module, key))
+                if isinstance(value, (FunctionType, BuiltinFunctionType)):
+                    original = vars(value).get(ORIGINAL, value) if _has_dict(value) else value
+                    found.setdefault(id(original), []).append((module, key))
     return found
+
+
+def _has_dict(function: object) -> bool:
+    """Python's own functions have one; what an earlier capture left bound is known by it."""
+    return isinstance(function, FunctionType)
 
 
 def _is_torch(module: ModuleType) -> bool:

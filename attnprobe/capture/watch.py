@@ -21,15 +21,13 @@ from attnprobe.capture.clock import (
 )
 from attnprobe.capture.facts import PLAIN, autocast, identity
 from attnprobe.capture.later import in_backward, may_compute
-from attnprobe.capture.names import bound_names, holds_causal_bias, torch_s_own
+from attnprobe.capture.names import ORIGINAL, bound_names, holds_causal_bias, torch_s_own
 from attnprobe.capture.recorder import Recorder
 from attnprobe.capture.seen import Seen
 from attnprobe.capture.tally import Tally
 
 Read = Callable[[tuple[Any, ...], dict[str, Any]], "Seen | None"]
 """What a target makes of a call's arguments; None where it is no attention call."""
-
-ORIGINAL = "__attnprobe_original__"
 
 
 class Call:
@@ -94,7 +92,10 @@ class Watch:
             place_in: The module that others import it from, where that is another one.
         """
         original = getattr(module, name, None)
-        if original is None or hasattr(original, ORIGINAL):
+        if original is None:
+            return
+        if hasattr(original, ORIGINAL):
+            self.recorder.gap(f"calls of {api}", "another capture is watching them")
             return
         wrapper = self.watched(original, api, read)
         wrapper.__module__ = (place_in or module).__name__  # a builtin's is private: no pickling

@@ -501,6 +501,26 @@ def test_a_subclass_is_handed_the_public_function():
         assert torch.matmul in Tagged.seen
 
 
+def test_what_was_imported_during_a_capture_is_seen_by_the_next(monkeypatch: pytest.MonkeyPatch):
+    """A module that bound the watched function keeps it, and it can be watched again."""
+    module = ModuleType("imported_meanwhile")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with attnprobe.capture():
+        exec("from torch.nn.functional import scaled_dot_product_attention", module.__dict__)
+    assert only(lambda: module.scaled_dot_product_attention(*qkv())).count == 1
+    assert module.scaled_dot_product_attention is F.scaled_dot_product_attention
+
+
+def test_a_capture_inside_another_says_that_it_sees_nothing():
+    """The outer one records."""
+    with attnprobe.capture() as outer, attnprobe.capture() as inner:
+        F.scaled_dot_product_attention(*qkv())
+    assert outer.capture.calls[0].count == 1
+    assert ("calls of sdpa", "another capture is watching them") in {
+        (gap.what, gap.why) for gap in inner.capture.gaps
+    }
+
+
 class _Rows(torch.utils.data.Dataset):  # type: ignore[type-arg]
     def __len__(self) -> int:
         return 2

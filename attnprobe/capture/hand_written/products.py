@@ -18,10 +18,10 @@ from attnprobe.capture.hand_written.operands import Operands
 from attnprobe.capture.hand_written.trail import Trail, sampled_range
 from attnprobe.capture.hand_written.window import Window
 from attnprobe.capture.later import Later, in_backward, may_compute
-from attnprobe.capture.names import torch_s_own
+from attnprobe.capture.names import ORIGINAL, torch_s_own
 from attnprobe.capture.seen import Seen
 from attnprobe.capture.tally import Tally
-from attnprobe.capture.watch import ORIGINAL, Watch
+from attnprobe.capture.watch import Watch
 
 _TRIES = 2
 """Windows that are opened for a product whose result was never used for attention."""

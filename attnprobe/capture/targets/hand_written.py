@@ -15,7 +15,11 @@ def install(module: ModuleType, watch: Watch) -> None:
     """As functions and as methods of tensors; `torch.autograd` ends what never became attention."""
     from attnprobe.capture.hand_written import operands
     from attnprobe.capture.hand_written.products import Products
+    from attnprobe.capture.names import ORIGINAL
 
+    if hasattr(module.matmul, ORIGINAL):
+        watch.recorder.gap("hand-written attention", "another capture is watching for it")
+        return
     products = Products(watch)
     for name, read in (
         ("matmul", operands.of_matmul),
