@@ -188,6 +188,30 @@ def test_the_decoder_of_x_transformers_is_seen(way: str, run: Run):
     )
 
 
+VARIANT = "B2 H4 M32 K16 float32"
+VARIANTS = {
+    "alibi": f"2 hand-written: {VARIANT} {CAUSAL} scale=0.25 alibi BMHK dense-float | causal float32",
+    "alibi flash": f"2 sdpa: {VARIANT} {CAUSAL} alibi BMHK dense-float | causal float32",
+    "t5": f"2 hand-written: {VARIANT} {CAUSAL} scale=0.25 bias[1,H,M,N]+grad BMHK dense-float "
+    "| causal float32",
+    "grouped": f"2 hand-written: {VARIANT} {CAUSAL} scale=0.25 mixed dense-bool | causal bool",
+    "grouped flash": f"2 sdpa: {VARIANT} {CAUSAL} mixed | causal flag",
+    "softclamp": f"2 hand-written: {VARIANT} {CAUSAL} scale=0.25 softcap=50 BMHK dense-bool "
+    "| causal bool",
+    "padded": f"2 hand-written: {VARIANT} scale=0.25 lengths(padded) BMHK dense-bool "
+    "| key-padding bool keys 32,20",
+    "padded flash": f"2 sdpa: {VARIANT} lengths(padded) BMHK dense-bool "
+    "| key-padding bool keys 32,20",
+}
+
+
+@pytest.mark.parametrize("way", VARIANTS)
+def test_ways_of_x_transformers_are_seen(way: str, run: Run):
+    """ALiBi, T5's bias, grouped heads, a soft cap and padding, by einsum or through SDPA."""
+    require("x_transformers")
+    assert lines(run("xtransformers_variants.py", *way.split())) == [VARIANTS[way]]
+
+
 @pytest.mark.parametrize("way", ["fused", "unfused"])
 def test_timm_s_vit_is_seen(way: str, run: Run):
     """One projection for q, k and v; without the fused call the queries are scaled beforehand."""
