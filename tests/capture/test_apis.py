@@ -189,6 +189,54 @@ def test_fast_paths_stay_fast():
     assert calls["encoder-fast-path"].lengths_q == (5, 16)
 
 
+def test_the_function_behind_the_layer_takes_boolean_masks():
+    """The layer makes them float ones; whoever calls the function itself need not."""
+    layer, x = nn.MultiheadAttention(32, 4), torch.randn(16, 2, 32)
+    padding = torch.arange(16) >= torch.tensor([[5], [16]])
+    causal = torch.ones(16, 16, dtype=torch.bool).triu(1)
+
+    def script() -> None:
+        weights = (layer.in_proj_weight, layer.in_proj_bias, None, None, False, 0.0)
+        ends = (layer.out_proj.weight, layer.out_proj.bias)
+        F.multi_head_attention_forward(
+            x, x, x, 32, 4, *weights, *ends, key_padding_mask=padding, attn_mask=causal
+        )
+
+    call = only(script)
+    assert call.mask is not None
+    assert call.mask.mask is not None
+    assert (call.mask.mask.text, call.mask.lengths) == ("causal(align=top-left)", (5, 16))
+
+
+@pytest.mark.parametrize("which", ["key_padding_mask", "attn_mask", "both"])
+def test_masks_of_the_native_layer_are_read_with_their_meaning(which: str):
+    """True forbids there, whatever the dims that `mask_type` says."""
+    layer, x = nn.MultiheadAttention(32, 4, batch_first=True).eval(), torch.randn(2, 16, 32)
+    padding = torch.arange(16) >= torch.tensor([[5], [16]])
+    causal = torch.ones(16, 16, dtype=torch.bool).triu(1)
+    masks = {"key_padding_mask": padding, "attn_mask": causal}
+    given = masks if which == "both" else {which: masks[which]}
+
+    def script() -> None:
+        with torch.no_grad():
+            layer(x, x, x, need_weights=False, **given)
+
+    call = only(script)
+    assert call.api == "mha-fast-path"
+    assert call.mask is not None
+    assert call.mask.mask is not None
+    assert call.mask.lengths == ((5, 16) if which != "attn_mask" else ())
+    spelled = "causal(align=top-left)" if which != "key_padding_mask" else "none"
+    assert call.mask.mask.text == spelled
+
+
+def test_our_own_products_are_not_the_script_s():
+    """The sample of logits is a matrix product; nobody may follow it."""
+    with attnprobe.capture():
+        F.scaled_dot_product_attention(*qkv())
+        assert torch._C._len_torch_dispatch_stack() == 0
+
+
 def test_flex_attention_with_a_block_mask():
     """The mask is what its mask_mod allows."""
 
