@@ -111,6 +111,8 @@ def _explained(parity: Parity, outputs: Outputs, subject: Subject, backend: str)
 
 def _versus(trial: Trial, subject: Subject, prepared: Prepared, found: Measured) -> Versus:
     """How the backend compares with its rival: only where both are right."""
+    if found.parity is not None and found.parity.verdict == "fail":
+        return Versus(trial.rival, withheld=("fwd: the result is wrong",))
     subject.announce("rival")
     other = Subject(backends.load(trial.rival), subject.inputs)
     why = _unavailable(other.backend)
@@ -127,8 +129,6 @@ def _versus(trial: Trial, subject: Subject, prepared: Prepared, found: Measured)
         return _withheld(trial, wrong.failure.message)
     if judged.verdict == "fail":
         return _withheld(trial, "its result is wrong")
-    if found.parity is not None and found.parity.verdict == "fail":
-        return Versus(trial.rival, withheld=("fwd: the result is wrong",))
     subject.announce("time")
     prepares = (_copying(subject.backend), _copying(other.backend))
     return versus(prepared, theirs, trial.rival, subject.inputs, trial.sampling, prepares)

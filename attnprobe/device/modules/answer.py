@@ -191,6 +191,8 @@ def _turn(trial: Trial, mine: Contestant, prepared: Prepared) -> Measured:
 
 def _versus(trial: Trial, mine: Contestant, prepared: Prepared, parity: Parity) -> Versus:
     """Against the rival, where both are right."""
+    if parity.verdict == "fail":
+        return Versus(trial.rival, withheld=("fwd: the result is wrong",))
     mine.announce("rival")
     other = replace(mine, variant=trial.rival, announce=lambda phase: None)
     try:
@@ -202,8 +204,6 @@ def _versus(trial: Trial, mine: Contestant, prepared: Prepared, parity: Parity) 
         return Versus(trial.rival, withheld=(f"{trial.rival}: refused: {why_not}",))
     if judged.verdict == "fail":
         return Versus(trial.rival, withheld=(f"{trial.rival}: its result is wrong",))
-    if parity.verdict == "fail":
-        return Versus(trial.rival, withheld=("fwd: the result is wrong",))
     mine.announce("time")
     prepares = (mine.copying, other.copying)
     return versus(prepared, theirs, trial.rival, mine.given, trial.sampling, prepares)
