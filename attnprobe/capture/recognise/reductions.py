@@ -113,30 +113,30 @@ def _cut(mask: Tensor) -> Tensor:
 
 
 def _values(mask: Tensor, allowed: Tensor, cut: Tensor) -> Values:
-    high = torch.where(allowed, mask, -torch.inf)
-    low = torch.where(allowed, mask, torch.inf)
-    same = []
-    for dim in range(4):
-        most, least = high.amax(dim), low.amin(dim)
-        same.append(((most == least) | (most == -torch.inf)).all())
-        if dim == 2:
-            columns = most
+    """One copy of the mask at a time: its memory is taken beside the script's own."""
     forbids = mask <= cut
     forbidding = (
         torch.where(forbids, mask, torch.inf).amin(),
         torch.where(forbids, mask, -torch.inf).amax(),
     )
+    del forbids
+    low = torch.where(allowed, mask, torch.inf)
+    least = [low.amin(dim) for dim in range(4)]
+    del low
+    high = torch.where(allowed, mask, -torch.inf)
+    most = [high.amax(dim) for dim in range(4)]
+    same = [((a == b) | (b == -torch.inf)).all() for a, b in zip(least, most, strict=True)]
     near = high[..., 1:, 1:] == high[..., :-1, :-1]
     both = allowed[..., 1:, 1:] & allowed[..., :-1, :-1]
     return Values(
         nan=torch.isnan(mask).any(),
         binary=((mask == 0) | (mask == 1)).all(),
         forbidding=torch.stack(forbidding).double(),
-        adding=torch.stack([low.amin(), high.amax()]).double(),
+        adding=torch.stack([least[2].amin(), most[2].amax()]).double(),
         same=torch.stack(same),
         diagonal=(near | ~both).all(),
         edges=_edges(high),
-        columns=columns.flatten(0, 1).double(),
+        columns=most[2].flatten(0, 1).double(),
     )
 
 
