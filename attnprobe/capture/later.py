@@ -56,10 +56,15 @@ def may_compute(tensor: torch.Tensor) -> bool:
         and tensor.device.type in ("cpu", "cuda")
         and all(getattr(mode, "watches_only", False) for mode in _get_current_dispatch_mode_stack())
         and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._get_tracing_state() is None
+        and not is_traced()
         and not in_backward()
         and not (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
     )
+
+
+def is_traced() -> bool:
+    """Whether torch.jit.trace records: even a look at a shape would be an operation of the script's."""
+    return torch._C._get_tracing_state() is not None
 
 
 def in_backward() -> bool:

@@ -20,7 +20,7 @@ from attnprobe.capture.clock import (
     time_backward,
 )
 from attnprobe.capture.facts import PLAIN, autocast, identity
-from attnprobe.capture.later import in_backward, may_compute
+from attnprobe.capture.later import in_backward, is_traced, may_compute
 from attnprobe.capture.names import ORIGINAL, bound_names, holds_causal_bias, torch_s_own
 from attnprobe.capture.recorder import Recorder
 from attnprobe.capture.seen import Seen
@@ -188,6 +188,8 @@ class Watch:
     ) -> Call | None:
         """Counts a call; None when it is no attention call, or when we failed (which is a gap)."""
         recorder = self.recorder
+        if is_traced():
+            return None
         try:
             with torch._C.DisableTorchFunctionSubclass():
                 call = self._begun(api, read(args, kwargs))

@@ -508,6 +508,20 @@ def test_scripted_functions_still_compile():
         torch.testing.assert_close(scripted(q, k), function(q, k))
 
 
+def test_what_is_traced_is_not_looked_at():
+    """torch.jit.trace records every look at a shape: it gives the same graph as without capture."""
+
+    def function(q: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(q, q, q) @ q.mT
+
+    q = qkv()[0]
+    kinds = [node.kind() for node in torch.jit.trace(function, q).graph.nodes()]
+    with attnprobe.capture() as seen:
+        traced = torch.jit.trace(function, q)
+    assert [node.kind() for node in traced.graph.nodes()] == kinds
+    assert (seen.capture.gaps, {call.api for call in seen.capture.calls}) == ((), {"sdpa"})
+
+
 def test_functions_are_pickled_and_copied():
     """By the name under which everybody imports them."""
     with attnprobe.capture():

@@ -17,7 +17,7 @@ from attnprobe.capture.facts import autocast, identity
 from attnprobe.capture.hand_written.operands import Operands
 from attnprobe.capture.hand_written.trail import Trail, sampled_range
 from attnprobe.capture.hand_written.window import Window
-from attnprobe.capture.later import Later, in_backward, may_compute
+from attnprobe.capture.later import Later, in_backward, is_traced, may_compute
 from attnprobe.capture.names import ORIGINAL, torch_s_own
 from attnprobe.capture.seen import Seen
 from attnprobe.capture.tally import Tally
@@ -135,7 +135,7 @@ class Products:
         self, read: ReadOperands, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Open | None, Open | None]:
         """(what this product is the second of, what it is the first of), both None for most."""
-        operands = read(args, kwargs)
+        operands = read(args, kwargs) if not is_traced() else None
         if operands is None or not operands.plausible:
             return None, None
         place, thread = site.place(), self._thread
