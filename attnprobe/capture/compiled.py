@@ -66,13 +66,19 @@ def counted(compiled: Callable[..., Any], region: Any, recorder: Recorder) -> Ca
     def run(*args: Any) -> Any:
         if not recorder.listening:
             return compiled(*args)
-        region.begins(args)
+        guarded(region.begins, args)
         recorder.open.append(region)
         try:
             out = compiled(*args)
         finally:
             recorder.open.pop()
-        region.ended(out)
+        guarded(region.ended, out)
         return out
+
+    def guarded(what: Callable[[Any], None], argument: Any) -> None:
+        try:
+            what(argument)
+        except Exception as error:  # noqa: BLE001 - the region has to run
+            recorder.gap("a run of a compiled region", error)
 
     return run

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 _MOST_TALLIES = 2000
 """Distinct calls that are kept apart: a script whose shapes never repeat must not fill the memory."""
+
+
+_STAMPS = 1000
+"""Steps of which the time is kept."""
+
+_CALLS = 256
+"""Calls after which it is time to look whether something should be written."""
 
 
 class Stop(SystemExit):
@@ -43,7 +50,7 @@ class Recorder:
         steps: Optimizer steps while recording.
         stamps: When they ended, on `time.perf_counter()`.
         recompiles: By function, how often torch.compile compiled it again.
-        flush: Called now and then at the end of a step.
+        flush: Called at the end of a step, and after some calls where there are no steps.
         when_off: Called when recording ends.
         looked_s: Seconds spent on looking closely.
         sees_kernels: Whether fused operators say when they run.
@@ -67,7 +74,9 @@ class Recorder:
         self.on = True
         self.tallies: dict[Hashable, Tally] = {}
         self.gaps: Counter[tuple[str, str]] = Counter()
-        self.steps, self.stamps = 0, list[float]()
+        self.steps = 0
+        self.stamps: deque[float] = deque(maxlen=_STAMPS)
+        self._calls = 0
         self.recompiles: Counter[str] = Counter()
         self.flush: Callable[[], None] = lambda: None
         self.when_off: list[Callable[[], None]] = []
@@ -109,6 +118,12 @@ class Recorder:
         if isinstance(why, BaseException):
             why = f"{type(why).__name__}: {(str(why).splitlines() or [''])[0][:200]}"
         self.gaps[what, why] += 1
+
+    def called(self) -> None:
+        """A call has ended: scripts without an optimizer have no other moments to write at."""
+        self._calls += 1
+        if self._calls % _CALLS == 0:
+            self.flush()
 
     def stepped(self, optimizer: object) -> None:
         """An optimizer has stepped; with several, the busiest counts.

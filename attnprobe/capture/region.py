@@ -181,6 +181,7 @@ class Region:
 
     def ended(self, out: Any) -> None:
         """It has run; its backward pass is one node."""
+        self._recorder.called()
         outputs = out if isinstance(out, (tuple, list)) else (out,)
         node = next((t.grad_fn for t in outputs if isinstance(t, torch.Tensor) and t.grad_fn), None)
         for tally, times in self.tallies.items():

@@ -262,6 +262,7 @@ class Watch:
         recorder = self.recorder
         recorder.open.pop()
         try:
+            recorder.called()
             output = out[0] if isinstance(out, tuple) and out else out
             if not isinstance(output, torch.Tensor):
                 return

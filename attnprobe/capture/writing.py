@@ -10,6 +10,7 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,10 @@ class Writer:
 
     def flush(self) -> None:
         """Writes what is known without waiting for the device, if it is time for that."""
-        self._installation.settle(wait=False)
+        try:
+            self._installation.settle(wait=False)
+        except Exception as error:  # noqa: BLE001 - a device that has failed is the script's to meet
+            self._recorder.gap("times of calls", error)
         if time.monotonic() < self._next:
             return
         self._pause_s = min(EVERY_S, 1.5 * self._pause_s)
@@ -133,7 +137,7 @@ def rank_path(path: str) -> str:
     return f"{stem}.{rank}.{suffix}" if dot and os.sep not in suffix else f"{path}.{rank}"
 
 
-def _step_s(stamps: list[float]) -> float | None:
+def _step_s(stamps: Iterable[float]) -> float | None:
     """Median seconds between steps; the first of them compiles and allocates, and is left out."""
     spans = [later - earlier for earlier, later in pairwise(stamps)]
     return statistics.median(spans[1:]) if len(spans) > 1 else None

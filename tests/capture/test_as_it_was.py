@@ -200,6 +200,21 @@ def test_a_killed_script_leaves_what_was_written_before(tmp_path: Path):
     assert captured.only("sdpa").count >= 5
 
 
+def test_a_killed_script_that_trains_nothing_leaves_its_calls(tmp_path: Path):
+    """There are no steps to write after: calls are moments, too."""
+    text = """
+    import os, signal, time, torch
+    x = torch.randn(1, 2, 8, 4)
+    began = time.time()
+    while time.time() - began < 2.0:
+        torch.nn.functional.scaled_dot_product_attention(x, x, x)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    captured = bootstrapped(tmp_path, text)
+    assert captured.code == -9
+    assert captured.only("sdpa").count >= 256
+
+
 def test_a_script_without_torch_never_imports_it(tmp_path: Path):
     """Nothing of ours does, either."""
     captured = bootstrapped(tmp_path, "import sys; print('torch' in sys.modules)")

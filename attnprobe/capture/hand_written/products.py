@@ -250,6 +250,7 @@ class Products:
 
     def _ended(self, ended: Open, out: Any) -> None:
         """The second product is made."""
+        self._recorder.called()
         self._thread.waiting = None
         if ended.began is None or ended.tally is None:
             return
