@@ -294,3 +294,15 @@ def test_holes_are_those_of_every_row():
     assert look(holed).holes
     holed[5, 3], holed[5, 6] = False, True
     assert look(holed).kind == "arbitrary"
+
+
+def test_a_script_s_default_device_is_its_own():
+    """Where new tensors of the script lie elsewhere, the answer is the same."""
+    causal = CAUSAL.clone()
+    documents = torch.block_diag(torch.ones(3, 3), torch.ones(9, 9)).bool()
+    torch.set_default_device("meta")
+    try:
+        said = [look(mask) for mask in (causal, documents, causal.float() - 1)]
+    finally:
+        torch.set_default_device(None)
+    assert [one.kind for one in said] == ["causal", "block-diagonal", "all-true"]

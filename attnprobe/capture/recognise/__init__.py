@@ -49,8 +49,9 @@ class Recogniser:
         if reason:
             return Unseen(mask, reason)
         key = None if mask.is_inference() else _identity(mask, Mq, Mkv)
-        if key in self._known:
-            storage, recognition = self._known[key]
+        known = self._known.get(key) if key is not None else None
+        if known is not None:
+            storage, recognition = known
             if not storage.expired():  # type: ignore[no-untyped-call]  # torch's
                 return recognition
         with torch.no_grad():
@@ -66,7 +67,7 @@ class Recogniser:
         """Drops masks that no longer exist, or all of them."""
         alive = {
             key: kept
-            for key, kept in self._known.items()
+            for key, kept in list(self._known.items())  # another thread may add one
             if not kept[0].expired()  # type: ignore[no-untyped-call]  # torch's
         }
         self._known = alive if len(alive) < KNOWN else {}

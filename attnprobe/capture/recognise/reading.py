@@ -45,7 +45,8 @@ class Reading:
         """The answer; waits for the device where it has not come so far."""
         if self._answer is None:
             assert self._queued is not None
-            self._answer = self._describe(self._looked, self._fetched(self._queued))
+            with torch.device("cpu"), torch.no_grad():  # whatever the script's default device is
+                self._answer = self._describe(self._looked, self._fetched(self._queued))
             self._queued = None
         return self._answer
 
