@@ -274,6 +274,15 @@ def test_a_call_that_no_case_has_is_said():
     assert found.unsaid == ("q is float8_e4m3fn, which no case has",)
 
 
+def test_calls_of_one_line_have_names_of_their_own():
+    """A library's line makes the calls of all models: the module is in the name, and a number."""
+    where = "site-packages/transformers/integrations/sdpa_attention.py:193"
+    one = call(where=where, module="T5Attention")
+    seen = workload(Capture(script="x.py", calls=(one, replace(one, scale=1.0))))
+    names = [found.case.name for found in seen.calls]
+    assert names == ["T5Attention, sdpa_attention.py:193", "T5Attention, sdpa_attention.py:193 (2)"]
+
+
 def test_a_workload_counts_calls_per_step():
     """The same case at two places is one call, as often as both in a step; gaps become notes."""
     found = workload(TRAINING)

@@ -6,6 +6,8 @@ Free of torch: a capture is replayed on any machine, in any environment.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from attnprobe.capture.replay.asked import backend, passes_and_grads
@@ -82,7 +84,7 @@ def replayed(call: capture.Call) -> Replayed:
         passes=passes,
         grads=grads,
         family=_family(call),
-        name=call.where,
+        name=_name(call),
     )
     unsaid = (*unsaid, *found.unsaid, *odd, *_varying(call))
     if case.problems and not case.edit(layout="BHMK").problems:
@@ -122,10 +124,28 @@ def workload(captured: capture.Capture) -> Workload:
         name=captured.script or "captured",
         source=f"captured from {captured.script}",
         about=f"{len(calls)} different attention calls of {captured.script}",
-        calls=tuple(calls.values()),
+        calls=tuple(_told_apart(calls.values())),
         notes=tuple(dict.fromkeys(notes)),
         step_s=captured.step_s,
     )
+
+
+def _name(call: capture.Call) -> str:
+    """The line that makes the call; of a package, with the module that asks for it."""
+    package, _, rest = call.where.partition("site-packages/")
+    if package or not rest:
+        return call.where
+    return ", ".join(filter(None, (call.module, rest.rpartition("/")[2])))
+
+
+def _told_apart(calls: Iterable[Call]) -> Iterator[Call]:
+    """Cases of one name are numbered: libraries make all of their calls in one line."""
+    seen = Counter[str]()
+    for call in calls:
+        name = call.case.name
+        seen[name] += 1
+        again = seen[name] > 1
+        yield replace(call, case=call.case.edit(name=f"{name} ({seen[name]})")) if again else call
 
 
 def _dtype(call: capture.Call) -> str:

@@ -118,7 +118,7 @@ def _documents(seen: CapturedMask, dims: Dims) -> Pairs:
     if dims.B == 1:
         q, kv = (tuple(document[side] for document in rows[0]) for side in (1, 3))
         tails = dims.Mq - sum(q), dims.Mkv - sum(kv)
-        if tails[0] == tails[1]:
+        if tails[0] == tails[1] >= 0:
             return Pairs(mask, Lengths(q, kv, "packed", tails[0]))
         return Pairs(mask, Lengths(q, kv, "packed"), unsaid=("tokens of no document are left out",))
     sizes = [document[3] for row in rows for document in row]
