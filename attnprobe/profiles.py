@@ -5,14 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from attnprobe.capture import load as captures
-from attnprobe.capture import replay
-from attnprobe.core.capture import Capture
 from attnprobe.errors import UsageError
 from attnprobe.located_yaml import MAX_CHARACTERS
 from attnprobe.workload import Workload, parse
 from attnprobe.workload.written import written
+
+if TYPE_CHECKING:
+    from attnprobe.core.capture import Capture
 
 
 @cache
@@ -78,6 +79,10 @@ def captured(workload: str) -> Capture | None:
         SessionError: It is a capture that cannot be read.
     """
     path = find(workload)
+    if path.suffix in (".yaml", ".yml"):
+        return None
+    from attnprobe.capture import load as captures  # here: most workloads need no captures
+
     return captures.load(path) if captures.is_capture(path) else None
 
 
@@ -101,6 +106,8 @@ def _calls(seen: Capture, name: str) -> Workload:
     Raises:
         UsageError: No call of it can be made again.
     """
+    from attnprobe.capture import replay
+
     found = replay.workload(seen)
     if not found.calls:
         why = "\n     ".join(found.notes[:20]) or "no attention call was seen"
