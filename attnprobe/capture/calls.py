@@ -115,7 +115,8 @@ def _backend(tally: Tally, recorder: Recorder) -> str:
     """By its kernels; SDPA without a fused one has composed the operation of others."""
     if tally.backends:
         return "+".join(sorted(tally.backends))
-    composed = tally.api == "sdpa" and recorder.sees_kernels and tally.count > tally.failed
+    asks_sdpa = tally.api == "sdpa" or (tally.api == "mha" and "need_weights" not in tally.notes)
+    composed = asks_sdpa and recorder.sees_kernels and tally.count > 0
     if composed and not tally.kernels and not tally.compiled:
         return "sdpa-math"
     found = {b for name in tally.kernels for prefix, b in _BACKENDS if name.startswith(prefix)}
