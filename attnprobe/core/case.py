@@ -159,7 +159,7 @@ class Case:
             q, kv = self.lengths.q, self.lengths.kv
             if len(q) != self.B or len(kv) != self.B:
                 found.append(f"lengths name {len(q)} and {len(kv)} sequences, B is {self.B}")
-            elif min(*q, *kv) < 0 or max(q) > self.Mq or max(kv) > self.Mkv:
+            elif any(not 0 <= n <= self.Mq for n in q) or any(not 0 <= n <= self.Mkv for n in kv):
                 found.append(f"lengths must lie in 0..Mq={self.Mq} and 0..Mkv={self.Mkv}")
             if self.lengths.storage != "padded" and self.score.bias is not None:
                 found.append("a tensor bias needs padded storage")
