@@ -18,7 +18,7 @@ def layout(call: Call) -> tuple[str, tuple[str, ...]]:
     tensors = (call.q, call.k, call.v)
     if call.layout in ("MHK", "BMD", "MBD") or any(t.kind == "nested" for t in tensors):
         return "BMHK", ()  # heads lie within tokens
-    if not all(len(t.stride) in (3, 4) for t in tensors):
+    if not all(len(t.shape) == len(t.stride) in (3, 4) for t in tensors):
         return "BHMK", ("memory of another number of dims is replayed contiguous",)
     known = [_canonical(call, t) for t in tensors]
     if any(t.storage_offset_bytes for t in tensors):
