@@ -98,7 +98,7 @@ def _verdict(report: Report, by_verdict: dict[Verdict, list[Finding]]) -> Note:
     ]
     said = f"{units.counted(sum(counts.values()), 'suspicion')} about {calls}: {', '.join(parts)}."
     if not confirmed:
-        return Note("note" if "would_test" in counts else "good", line(said))
+        return Note("good" if counts.keys() == {"refuted"} else "note", line(said))
     codes = len({finding.suspicion.code for finding in confirmed})
     return Note("wrong", line(f"{units.counted(codes, 'pitfall')} proven here. {said}"))
 
