@@ -212,11 +212,11 @@ def test_autocast_makes_another_call():
 
 
 def test_many_calls_are_counted_without_a_look_at_each():
-    """Fifty calls; the windows that looked are a few."""
+    """Fifty calls; the windows that looked are the powers of two and their next at most."""
     call = only(matmul, 50)
     assert call.backward == 50
     assert call.mask is not None
-    assert call.mask.times < 10
+    assert call.mask.times <= 11
 
 
 def test_forward_and_backward_are_timed():
